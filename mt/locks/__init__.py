@@ -1,0 +1,1 @@
+"""Exclusion: everything that keeps two processes apart."""

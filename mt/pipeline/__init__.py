@@ -1,0 +1,1 @@
+"""Motion: everything that makes a test go from written to done."""

@@ -1,0 +1,1 @@
+"""Verbs: one module each, found by name."""

@@ -1,0 +1,1 @@
+"""Verbs that answer; they never change anything."""
