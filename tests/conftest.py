@@ -1,0 +1,34 @@
+"""What all tests share: the area fixtures and hypothesis's profiles (tests/README.md)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from testarea import Area
+
+_SLOW_DISK = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
+
+settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=_SLOW_DISK)
+settings.register_profile("dev", max_examples=200, deadline=None, suppress_health_check=_SLOW_DISK)
+settings.register_profile("long", max_examples=3000, deadline=None, suppress_health_check=_SLOW_DISK)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture
+def area(tmp_path: Path) -> Area:
+    """An area with two keys, one disk and the target ubuntu/nfs; call it with a dict to add files."""
+    return Area(tmp_path / "area")
+
+
+@pytest.fixture
+def new_area(tmp_path: Path) -> Callable[..., Area]:
+    """Make more areas: `new_area("name", {path: text})`."""
+
+    def make(name: str, files: Mapping[str, str] | None = None) -> Area:
+        return Area(tmp_path / name, files)
+
+    return make
