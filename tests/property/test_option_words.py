@@ -6,6 +6,7 @@ import getopt
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mt.errors import UsageError
 from mt.options import flag, opt, parse, rest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mt.errors import UsageError
 from mt.options import AreaOptions, RowOptions, RunOptions, command, declared, flag, operand, opt, parse, rest
 
