@@ -1,0 +1,104 @@
+"""What a command knows when it is called inside a running test, and how it tells mt something.
+
+The worker puts MT_CMDINFO into the environment of every step: base64 of one
+JSON object that names the area's store, the run, the case and the attempt.
+What is told goes two ways, both without a lock: as lines of `.mt/said.ndjson`
+in the run directory, which the worker reads when a step ends (so the verdict
+needs no database), and as a drop in the journal of the run, which the next
+fold takes up (so it is recorded even when the worker dies).
+
+These commands run thousands of times inside tests: this module imports no
+sqlite3, no filelock and no dataclasses.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from mt.errors import StoreError, UsageError, why
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+SAID = ".mt/said.ndjson"
+
+
+class Inside:
+    """The case that a command was called in."""
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError or ValueError when a fact is absent or of the wrong kind."""
+        self.db = str(facts["db"])
+        self.run_id = int(facts["id"])
+        self.target = str(facts["target"])
+        self.run = str(facts["run"])
+        self.test = str(facts["test"])
+        self.item = str(facts["item"])
+        self.attempt = int(facts["attempt"])
+        self.gen = int(facts["gen"])
+        self.dir = str(facts["dir"])
+
+    def event(self, kind: str, **fields: object) -> dict[str, object]:
+        """One event about this case, now."""
+        about = {"test": self.test, "item": self.item, "attempt": self.attempt}
+        return {"k": kind, "t": time.time(), **about, **fields}
+
+    def tell(self, events: Sequence[dict[str, Any]]) -> None:
+        """Say it to the worker and drop it into the journal; raises StoreError when neither can be written."""
+        if not events:
+            return
+        lost = [e for e in (self._say(events), self._drop(events)) if e]
+        if lost:
+            raise StoreError(f"cannot record what '{self.test}' said: {lost[0]}")
+
+    def _say(self, events: Sequence[dict[str, Any]]) -> str:
+        import json
+
+        path = os.path.join(self.dir, SAID)
+        lines = "".join(json.dumps(e, separators=(",", ":")) + "\n" for e in events)
+        try:
+            _append(path, lines.encode())
+        except OSError as e:
+            return f"'{path}': {why(e)}"
+        return ""
+
+    def _drop(self, events: Sequence[dict[str, Any]]) -> str:
+        from mt.journal import drop
+
+        where = os.path.join(self.db, "journal", str(self.run_id), "drop")
+        try:
+            drop(where, events)
+        except OSError as e:
+            return f"'{where}': {why(e)}"
+        return ""
+
+
+def _append(path: str, body: bytes) -> None:
+    """Append in one write, so that lines of two writers never mix."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        fd = os.open(path, flags, 0o666)
+    try:
+        os.write(fd, body)
+    finally:
+        os.close(fd)
+
+
+def inside(environment: Mapping[str, str]) -> Inside:
+    """The case that this environment belongs to; raises UsageError outside a test."""
+    packed = environment.get("MT_CMDINFO")
+    if not packed:
+        raise UsageError("not inside a test: MT_CMDINFO is not set", hint="call this from a step of a test; see mt-run")
+    import binascii
+    import json
+
+    try:
+        return Inside(json.loads(binascii.a2b_base64(packed)))
+    except (ValueError, KeyError, TypeError) as e:
+        raise UsageError(f"cannot read MT_CMDINFO: {type(e).__name__}: {e}") from e

@@ -1,0 +1,190 @@
+"""run one step inside a test, or say that one has begun or ended
+
+With a command after `--` the command runs with all its output in NAME.log in the current directory.  When there are log
+rules, in NAME.logpro, they judge the log and their code replaces that of the command.  Times, processor time, peak
+memory and the code are recorded, and `mt step` leaves with that code, so a script can go on or stop.
+
+Without a command `mt step NAME start` and `mt step NAME end [STATUS]` record what a script does by itself; STATUS is a
+number, 0 when absent, or a word.
+
+A step with a status other than 0 (or, with rules, 2 = warning) is shown as failed.  The verdict of the test is not
+changed by it: a script says that by its own exit status or with mt-result.
+
+EXAMPLES
+
+    $ mt step compile -- make -j2 all
+    Run make; its output is in compile.log.
+
+    $ mt step simulate -v -- ./sim --seed 7 | grep -c WARNING
+    Run the simulator and see its output as well.
+
+    $ mt step upload start && rsync -a out/ $DEST && mt step upload end
+    Record a step by hand.
+
+EXIT STATUS
+
+    0    the step is good, or was recorded
+    1-6  of the log rules: fail, warning, check, waived, abort, skip; or of the command
+    2    not inside a test
+    126  the command cannot be run
+    127  there is no such command
+    128+ the command was ended by a signal
+
+SEE ALSO
+
+    mt-result, mt-value, mt-logpro, mt-run
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from mt.errors import MtError, UsageError, why
+from mt.inside import inside
+from mt.options import command, flag, operand, opt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mt.inside import Inside
+
+
+class Options:
+    """What was typed."""
+
+    message: str | None = opt("-m", "--message", meta="TEXT", help="a comment, one line")
+    log: str | None = opt("--log", meta="FILE", help="the log of the step; default NAME.log", complete="files")
+    verbose: bool = flag("-v", "--verbose", help="show the output of the command as well")
+    name: str = operand("NAME", help="the step's name")
+    mark: str | None = operand("start|end", help="record a begin or an end, without a command", need=False)
+    status: str | None = operand("STATUS", help="with end: how it went (default 0)", need=False)
+    argv: tuple[str, ...] = command("CMD", help="the command and its arguments")
+
+
+class Done:
+    """How a command ended: code as a shell would say it, seconds, cpu seconds, peak bytes."""
+
+    def __init__(self, code: int, secs: float = 0.0, cpu: float = 0.0, rss: int = 0) -> None:
+        self.code = code
+        self.secs = secs
+        self.cpu = cpu
+        self.rss = rss
+
+
+def main(opts: Options) -> int:
+    """Run the step, or record the mark."""
+    if "/" in opts.name or opts.name.startswith("."):
+        raise UsageError(f"bad step name '{opts.name}'")
+    here = inside(os.environ)
+    if opts.argv:
+        if opts.mark is not None:
+            raise UsageError(f"mt step {opts.name}: either '{opts.mark}' or a command, not both")
+        return run(here, opts)
+    if opts.mark not in ("start", "end"):
+        raise UsageError(f"mt step {opts.name}: needs start, end, or -- and a command", hint="mt step -h")
+    status = opts.status or ("0" if opts.mark == "end" else "-")
+    exits = [int(status)] if opts.mark == "end" and status.isdigit() else []
+    here.tell([_event(here, opts, state=opts.mark, status=status, exits=exits, log=opts.log or "")])
+    return 0
+
+
+def _event(here: Inside, opts: Options, **fields: object) -> dict[str, object]:
+    """A whole StepRow as an event."""
+    row = {"number": 0, "pid": 0, "start": time.time(), "secs": 0.0, "cpu": 0.0, "rss": 0}
+    return here.event("step", name=opts.name, comment=opts.message or "", **{**row, **fields})
+
+
+def run(here: Inside, opts: Options) -> int:
+    """Run the command as this step; gives the code of the rules, or of the command without rules."""
+    log = opts.log or f"{opts.name}.log"
+    begun = time.time()
+    common = {"pid": os.getpid(), "start": begun}
+    here.tell([_event(here, opts, state="start", status="-", exits=[], log="", **common)])
+    done = execute(opts.argv, log, echo=opts.verbose)
+    code, shown = _judge(opts.name, log, done.code)
+    used = {"secs": round(done.secs, 6), "cpu": round(done.cpu, 6), "rss": done.rss}
+    here.tell([_event(here, opts, state="end", status=str(code), exits=[done.code], log=shown, **common, **used)])
+    return code
+
+
+def _judge(name: str, log: str, code: int) -> tuple[int, str]:
+    """(code, file to read): by NAME.logpro when it is there, else the command's own."""
+    rules = f"{name}.logpro"
+    if not os.path.exists(rules):
+        return code, log
+    from mt.pipeline.logpro import judge_file
+
+    judge_file(rules, log)
+    return code, log
+
+
+def execute(argv: tuple[str, ...], log: str, *, echo: bool) -> Done:
+    """Run a command with stdout and stderr in `log`; with echo the output goes to our own stdout too."""
+    try:
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    except OSError as e:
+        raise MtError(f"cannot write '{log}': {why(e)}") from e
+    try:
+        if not echo:
+            return _wait(_spawn(argv, out))
+        read, write = os.pipe()
+        started = _spawn(argv, write)
+        os.close(write)
+        _tee(read, out)
+        return _wait(started)
+    finally:
+        os.close(out)
+
+
+def _spawn(argv: tuple[str, ...], out: int) -> tuple[int, float] | Done:
+    """Process and begin, or why it could not be started, said in the log as well.
+
+    From here on a signal to us is passed on to it, so that its end is still recorded.
+    """
+    import signal
+
+    begun = time.monotonic()
+    actions = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, out, 2)]
+    plain = [signal.SIGPIPE, signal.SIGXFSZ]
+    try:
+        pid = os.posix_spawnp(argv[0], list(argv), os.environ, file_actions=actions, setsigdef=plain)
+    except OSError as e:
+        os.write(out, f"mt: cannot run '{argv[0]}': {why(e)}\n".encode())
+        sys.stderr.write(f"mt: cannot run '{argv[0]}': {why(e)}\n")
+        return Done(127 if isinstance(e, FileNotFoundError) else 126)
+
+    def pass_on(number: int, frame: object) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, pass_on)
+    return pid, begun
+
+
+def _wait(started: tuple[int, float] | Done) -> Done:
+    """Wait for the process and take what it used."""
+    if isinstance(started, Done):
+        return started
+    pid, begun = started
+    _, status, used = os.wait4(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    cpu = used.ru_utime + used.ru_stime
+    return Done(code if code >= 0 else 128 - code, time.monotonic() - begun, cpu, used.ru_maxrss * 1024)
+
+
+def _tee(read: int, out: int) -> None:
+    """Copy all that comes to the log and to stdout; a reader of ours that has left does not stop the step."""
+    listening = True
+    with open(read, "rb", buffering=0) as pipe:
+        while body := pipe.read(65536):
+            os.write(out, body)
+            try:
+                if listening:
+                    sys.stdout.buffer.write(body)
+                    sys.stdout.buffer.flush()
+            except BrokenPipeError:
+                listening = False
