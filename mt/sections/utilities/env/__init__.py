@@ -1,0 +1,1 @@
+"""Environments as files: save one, compare two, run a command in one."""
