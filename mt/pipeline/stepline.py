@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 _SHELLY = frozenset("$`\\*?[]~<>;&(){}#!\n\r")
 _BUILTIN = frozenset(
-    (
-        ". : [ alias bg bind break builtin caller case cd command compgen complete compopt continue coproc declare dirs "
-        "disown do done echo elif else enable esac eval exec exit export fc fg fi for function getopts hash help history "
-        "if in jobs kill let local logout mapfile popd printf pushd pwd read readarray readonly return select set shift "
-        "shopt source suspend test then time times trap type typeset ulimit umask unalias unset until wait while [[ ]]"
-    ).split()
+    """. : [ alias bg bind break builtin caller case cd command compgen complete compopt continue coproc declare
+    dirs disown do done echo elif else enable esac eval exec exit export fc fg fi for function getopts hash help
+    history if in jobs kill let local logout mapfile popd printf pushd pwd read readarray readonly return select set
+    shift shopt source suspend test then time times trap type typeset ulimit umask unalias unset until wait while
+    [[ ]]""".split()
 )
 
 

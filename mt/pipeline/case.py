@@ -1,0 +1,276 @@
+"""One case, top to bottom, inside its worker: directory, environment, script, steps, verdict.
+
+The events a case leaves in the journal: a `case` row when it starts, a pair of
+`step` rows for each step, a `case` row whenever the status so far changes, and
+one when it is over.  They are flushed before anything slow happens and before
+the controller is told of the end: what was told is on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mt.errors import MtError, why
+from mt.model import CaseRow, RunKey
+from mt.pipeline import casedir, caseenv, control, proc, summary, verdict
+from mt.pipeline.steps import Rig, run_script, run_step, script_command
+from mt.testspec import TestSpec
+
+LAUNCH_LOG = "mt_launch.log"
+SAID = ".mt/said.ndjson"
+
+
+class Order(NamedTuple):
+    """What the controller asks of a worker: run this case, as this attempt."""
+
+    number: int
+    test: str
+    item: str
+    vars: tuple[tuple[str, str], ...]
+    attempt: int
+    gen: int
+    clean: bool
+
+
+class Setup(NamedTuple):
+    """What all cases of one run share, made once before the first worker starts."""
+
+    run_id: int
+    run: RunKey
+    db: str
+    kill_dir: str
+    linktree: str
+    host: str
+    shared: caseenv.Shared
+    spec: Callable[[str, Mapping[str, str]], TestSpec]
+    disk: Callable[[TestSpec], str]
+    source: Callable[[str], casedir.Source]
+    copy_command: str
+    limit: float | None
+    every_stage: bool
+    environment_files: Callable[[str, Mapping[str, str], caseenv.Shared], None]
+
+
+class Interrupt(NamedTuple):
+    """Why a case must end before its time, and the state that follows."""
+
+    state: str
+    status: str
+    comment: str
+
+
+class CaseRun:
+    """One attempt of one case; `run()` does it and gives the final row."""
+
+    def __init__(self, setup: Setup, order: Order, emit: Callable[[str, Any], None], flush: Callable[[], None]) -> None:
+        self.setup = setup
+        self.order = order
+        self.emit = emit
+        self.flush = flush
+        self.begun = time.monotonic()
+        self.gen = order.gen
+        self.row = CaseRow(
+            order.test, order.item, order.attempt, order.gen, host=setup.host, pid=os.getpid(), start=time.time()
+        )
+        self.stop: Interrupt | None = None
+        self.asked: Callable[[], Interrupt | None] = lambda: None
+        self.wake = -1
+        self.source = -1
+        self.cpu = 0.0
+        self.rss = 0
+        self.control = os.path.join(setup.kill_dir, control.control_name(self.row.key))
+        self.limit = setup.limit
+
+    # -- the whole case -------------------------------------------------------------------------
+
+    def run(self, still_ours: Callable[[], bool]) -> CaseRow:
+        """Run the case; gives its last row, already recorded and flushed.
+
+        Raises only what concerns the store.  `still_ours` is asked once after
+        the start has been recorded: a worker whose controller has just died
+        gives the case back untouched.
+        """
+        self.record("RUNNING", "n/a")
+        self.flush()
+        if not still_ours():
+            return self.finish(Interrupt("INCOMPLETE", "n/a", "its controller left before it began"))
+        asked = control.kill_asked(self.control)
+        if asked:
+            control.forget(self.control)
+            return self.finish(Interrupt("KILLED", "KILLED", f"killed before it began: {asked}"))
+        try:
+            spec, rig, real = self.prepare()
+            self.limit = spec.runtimelim if spec.runtimelim is not None else self.setup.limit
+            so_far = self.script_and_steps(spec, rig)
+        except MtError as e:
+            where = f"{e.where}: " if e.where else ""
+            return self.finish(Interrupt("COMPLETED", "INFRA", f"{where}{e.what}"))
+        except OSError as e:
+            return self.finish(Interrupt("COMPLETED", "INFRA", f"cannot use '{e.filename or '.'}': {why(e)}"))
+        if self.stop:
+            return self.finish(self.stop)
+        row = self.finish(self.final(so_far))
+        summary.write(real, row, self.setup.run)
+        return row
+
+    def record(self, state: str, status: str, comment: str = "") -> CaseRow:
+        """Append the case as it is now; every record is one generation later."""
+        self.gen += 1
+        self.row = self.row._replace(gen=self.gen, state=state, status=status, comment=comment)
+        self.emit("case", self.row)
+        return self.row
+
+    def finish(self, end: Interrupt) -> CaseRow:
+        """Record the end of the case and flush: from here on it is acknowledged."""
+        self.row = self.row._replace(
+            end=time.time(), secs=round(time.monotonic() - self.begun, 6), cpu=round(self.cpu, 6), rss=self.rss
+        )
+        row = self.record(end.state, end.status, end.comment)
+        self.flush()
+        if self.row.secs > proc.QUICK:
+            control.forget(self.control)
+        return row
+
+    # -- before the steps -----------------------------------------------------------------------
+
+    def prepare(self) -> tuple[TestSpec, Rig, str]:
+        """Directory, files and environment; the worker is in the directory afterwards."""
+        o, s = self.order, self.setup
+        env = dict(s.shared.env)
+        env.update(o.vars)
+        env["MT_TEST_NAME"], env["MT_ITEMPATH"] = o.test, o.item
+        spec = s.spec(o.test, env)
+        where = casedir.places(s.disk(spec), s.linktree, s.run.target, s.run.name, o.test, o.item)
+        self.row = self.row._replace(dir=where.link)
+        casedir.make(where, clean=o.clean)
+        who = caseenv.Who(s.db, s.run_id, s.run, o.test, o.item, o.attempt, self.gen, where.link)
+        added = caseenv.case_variables(who, o.vars, where.real, where.link)
+        env.update(added)
+        if spec.dynamic:
+            spec = s.spec(o.test, env)
+        os.chdir(where.real)
+        self.bring_files(spec, where.real, env)
+        s.environment_files(where.real, added, s.shared)
+        env.update(spec.prelaunch)
+        env["PATH"] = env.get("PATH", os.defpath) + ":."
+        rig = Rig(
+            o.test, o.item, o.attempt, env, caseenv.mark(who), self.watch, self.wake, self.source, self.emit,
+            self.flush, s.every_stage,
+        )  # fmt: skip
+        return spec, rig, where.real
+
+    def bring_files(self, spec: TestSpec, real: str, env: Mapping[str, str]) -> None:
+        """Copy the test's files in, by the area's own copy command when it has one."""
+        if not self.setup.copy_command:
+            casedir.fill(self.setup.source(spec.dir), real)
+            return
+        command = casedir.copy_command(self.setup.copy_command, spec.dir, real)
+        out = os.open(LAUNCH_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            pid = proc.spawn(("/bin/sh", "-c", command), env, out, self.source, "/bin/sh")
+            ended = proc.wait([pid], self.watch, mark=b"", slow=self.flush)
+        finally:
+            os.close(out)
+        if ended.exits != (0,):
+            raise MtError(f"cannot copy test directory '{spec.dir}': {verdict.describe(ended.exits)} of testcopycmd")
+
+    # -- script and steps -----------------------------------------------------------------------
+
+    def script_and_steps(self, spec: TestSpec, rig: Rig) -> verdict.Overall:
+        """Run the script, then the steps; gives the verdict so far (T4 to T17)."""
+        so_far = verdict.Overall()
+        if spec.runscript:
+            ended = run_script(rig, script_command(spec.runscript), LAUNCH_LOG)
+            self.used(ended)
+            code = ended.exits[0]
+            status = verdict.script_status(code)
+            comment = "" if status == "PASS" else f"runscript: {verdict.describe(ended.exits) or status}"
+            so_far = verdict.Overall(status, comment, True)
+            if code < 0 or self.stop:
+                return so_far
+        for number, step in enumerate(spec.steps, 1):
+            stepping = rig._replace(env={**rig.env, **dict(step.vars)}) if step.vars else rig
+            done = run_step(stepping, number, step.name, step.command, spec.logpro.get(step.name))
+            self.used(done.ended)
+            if self.stop:
+                return so_far
+            script_failed = spec.runscript is not None and so_far.status not in ("PASS", "WARN")
+            before = so_far
+            so_far = verdict.after_step(so_far, step.name, done.status, done.message)
+            if script_failed:
+                so_far = before._replace(go_on=done.status in ("PASS", "WARN"))
+            if not so_far.go_on:
+                break
+            if number < len(spec.steps) and so_far.status != self.row.status:
+                self.record("RUNNING", so_far.status)
+        return so_far
+
+    def used(self, ended: proc.Ended) -> None:
+        """Add up what a step used."""
+        self.cpu += ended.cpu
+        self.rss = max(self.rss, ended.rss)
+
+    def watch(self) -> str:
+        """Asked twice a second while a step runs: is there a reason to end it?"""
+        self.stop = self.stop or self._reason()
+        return self.stop.comment if self.stop else ""
+
+    def _reason(self) -> Interrupt | None:
+        asked = control.kill_asked(self.control)
+        if asked:
+            return Interrupt("KILLED", "KILLED", f"killed by {asked}")
+        if self.limit is not None and time.monotonic() - self.begun > self.limit:
+            return Interrupt("KILLED", "KILLED", f"ran longer than its limit of {self.limit:g} s")
+        return self.asked()
+
+    # -- the verdict ----------------------------------------------------------------------------
+
+    def final(self, so_far: verdict.Overall) -> Interrupt:
+        """The last state and status: what the test said of itself wins over what its steps say."""
+        said = _said(SAID, self.order.attempt)
+        if not said:
+            return Interrupt("COMPLETED", so_far.status, so_far.comment)
+        results = [e for e in said if e.get("k") == "result"]
+        status, comment, state = so_far.status, so_far.comment, "COMPLETED"
+        if results:
+            last = results[-1]
+            comment = str(last.get("comment") or comment)
+            if str(last.get("state") or "COMPLETED") != "RUNNING":
+                state, status = str(last.get("state") or "COMPLETED"), str(last.get("status") or status)
+            elif str(last.get("status", "")).startswith("AUTO"):
+                status = "AUTO" if so_far.status == "PASS" else so_far.status
+        if status.startswith("AUTO"):
+            status, comment = _from_values(said, status, comment)
+        return Interrupt(state, status, comment)
+
+
+def _said(path: str, attempt: int) -> list[dict[str, Any]]:
+    """What the test told of itself during this attempt, in order; a torn line is left out."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            lines = f.readlines()
+    except OSError:
+        return []
+    events: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and event.get("attempt") == attempt:
+            events.append(event)
+    return events
+
+
+def _from_values(said: Sequence[Mapping[str, Any]], status: str, comment: str) -> tuple[str, str]:
+    """AUTO becomes a verdict by the measured values (spec/config.md T86): the last value of a name counts."""
+    last = {(e.get("category"), e.get("variable")): str(e.get("status", "")) for e in said if e.get("k") == "value"}
+    failed = sorted(str(name[1]) for name, how in last.items() if how.lower().startswith("fail"))
+    if failed:
+        return "FAIL", comment or "values out of tolerance: " + ", ".join(failed[:5])
+    passed = any(how.lower() == "pass" for how in last.values())
+    return ("PASS" if passed else status), comment

@@ -1,0 +1,159 @@
+"""The local launcher: as many workers as there are slots, forked when they are first needed.
+
+Pure fork, no interpreter start: a worker begins with everything the controller
+has read.  The controller sends orders and gets answers through one socket per
+worker; a socket that ends without an answer is a worker that died.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import socket
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from mt.errors import LaunchError, why
+from mt.model import CaseRow
+from mt.pipeline.case import Order, Setup
+from mt.pipeline.worker import CANCEL, work
+from mt.trace import trace
+
+
+class Answer(NamedTuple):
+    """A worker said that a case is over."""
+
+    row: CaseRow
+    number: int
+
+
+class Died(NamedTuple):
+    """A worker is gone: the case it had, and what it said last."""
+
+    number: int | None
+    error: str
+    status: int
+
+
+class Member:
+    """One worker as its controller sees it."""
+
+    def __init__(self, pid: int, link: socket.socket) -> None:
+        self.pid = pid
+        self.link = link
+        self.buffer = b""
+        self.number: int | None = None  # the case it runs
+
+    def fileno(self) -> int:
+        """For select."""
+        return self.link.fileno()
+
+
+class Crew:
+    """All workers of one controller."""
+
+    def __init__(self, setup: Setup, journal_dir: str) -> None:
+        self.setup = setup
+        self.journal_dir = journal_dir
+        self.members: dict[int, Member] = {}  # by file descriptor
+        self.idle: list[Member] = []
+
+    def busy(self) -> int:
+        """How many workers run a case."""
+        return len(self.members) - len(self.idle)
+
+    def hire(self, enrol: Callable[[int], None]) -> Member:
+        """Fork one more worker; `enrol` is told its descriptor."""
+        ours, theirs = socket.socketpair()
+        parent = os.getpid()
+        gc.collect(0)
+        try:
+            pid = os.fork()
+        except OSError as e:
+            raise LaunchError(f"cannot start a worker: {why(e)}") from e
+        if pid == 0:
+            status = 6
+            try:
+                ours.close()
+                status = work(theirs, self.setup, self.journal_dir, parent)
+            finally:
+                os._exit(status)
+        theirs.close()
+        trace("spawn", "worker", child=pid)
+        member = Member(pid, ours)
+        self.members[member.fileno()] = member
+        enrol(member.fileno())
+        return member
+
+    def order(self, order: Order, enrol: Callable[[int], None]) -> None:
+        """Give a case to an idle worker, or to a new one."""
+        line = json.dumps(order, separators=(",", ":")).encode() + b"\n"
+        while True:
+            member = self.idle.pop() if self.idle else self.hire(enrol)
+            try:
+                member.link.sendall(line)
+            except OSError:
+                continue  # it died while idle; its end is seen by `hear`
+            member.number = order.number
+            return
+
+    def hear(self, fd: int) -> list[Answer | Died]:
+        """Read what one worker says; a worker that has gone is forgotten here."""
+        member = self.members.get(fd)
+        if member is None:
+            return []
+        try:
+            body = member.link.recv(65536)
+        except OSError:
+            body = b""
+        if not body:
+            return [self._bury(member)]
+        member.buffer += body
+        *lines, member.buffer = member.buffer.split(b"\n")
+        heard: list[Answer | Died] = []
+        for line in lines:
+            message: dict[str, Any] = json.loads(line)
+            if "error" in message:
+                heard.append(Died(member.number, message["error"], message["status"]))
+                member.number = None
+                continue
+            heard.append(Answer(CaseRow(*message["row"]), message["c"]))
+            member.number = None
+            self.idle.append(member)
+        return heard
+
+    def _bury(self, member: Member) -> Died:
+        number, member.number = member.number, None
+        del self.members[member.fileno()]
+        if member in self.idle:
+            self.idle.remove(member)
+        member.link.close()
+        _, status = os.waitpid(member.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        return Died(number, f"its worker (pid {member.pid}) ended with {code}" if number is not None else "", 0)
+
+    def dismiss(self) -> None:
+        """Tell idle workers that there is nothing more to do."""
+        for member in self.idle:
+            try:
+                member.link.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+        self.idle.clear()
+
+    def cancel(self) -> None:
+        """Tell every busy worker to end its case now."""
+        for member in self.members.values():
+            try:
+                member.link.sendall(CANCEL + b"\n")
+            except OSError:
+                pass
+
+    def leave(self) -> list[int]:
+        """Forget the workers without waiting; gives the pids of those that still live."""
+        pids = [m.pid for m in self.members.values()]
+        for member in self.members.values():
+            member.link.close()
+        self.members.clear()
+        return pids

@@ -1,0 +1,157 @@
+"""Inside a case: one step, from its command line to its status.
+
+A step is `command > NAME.log`, then the log rules when there are any
+(spec/config.md 4.3, 4.4).  The worker is in the run directory, so every name
+here is relative to it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from mt.errors import ConfigError, LaunchError, MtError, why
+from mt.model import StepRow, ValueRow
+from mt.pipeline import proc, verdict
+from mt.pipeline.stepline import Line, parse_line
+
+BASH = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
+_NOT_FOUND, _NOT_RUNNABLE = 127, 126
+
+
+class Rig(NamedTuple):
+    """What all steps of one case share."""
+
+    test: str
+    item: str
+    attempt: int
+    env: Mapping[str, str]
+    mark: bytes
+    watch: proc.Watch
+    wake: int
+    source: int
+    record: Callable[[str, Any], None]
+    flush: Callable[[], None]
+    every_stage: bool
+
+
+class Done(NamedTuple):
+    """How one step went; `code` is the log processor's where there is one."""
+
+    code: int
+    status: str
+    message: str
+    ended: proc.Ended
+
+
+def run_step(rig: Rig, number: int, name: str, command: str, rules: str | None) -> Done:
+    """Run one step and record its start and end; never raises for what the step itself does wrong."""
+    log = name.replace("/", "_") + ".log"
+    begun = time.time()
+    row = StepRow(rig.test, rig.item, rig.attempt, name, number, "start", "-", (), 0, begun, log=log)
+    line = parse_line(command)
+    ended, trouble = _execute(rig, line, log, row)
+    code = verdict.pipeline_code(ended.exits, every_stage=rig.every_stage)
+    message = trouble or verdict.describe(ended.exits, every_stage=rig.every_stage)
+    shown, judged = log, False
+    if not ended.killed:
+        rules_file = _rules_file(name, rules)
+        if rules_file:
+            judged = True
+            code, message, shown = _judge(rig, name, rules_file, log)
+    status = "KILLED" if ended.killed else verdict.step_status(code, judged=judged)
+    rig.record(
+        "step",
+        row._replace(
+            state="end", status=str(code), exits=ended.exits, secs=round(ended.secs, 6), cpu=round(ended.cpu, 6),
+            rss=ended.rss, log=shown, comment=ended.killed or message,
+        ),
+    )  # fmt: skip
+    return Done(code, status, message, ended)
+
+
+def _execute(rig: Rig, line: Line, log: str, row: StepRow) -> tuple[proc.Ended, str]:
+    """Start and wait; a command that cannot be started ends at once with 126 or 127 and says so in its log."""
+    try:
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    except OSError as e:
+        raise MtError(f"cannot write '{log}': {why(e)}") from e
+    try:
+        try:
+            pids = _start(line, rig.env, out, rig.source)
+        except LaunchError as e:
+            os.write(out, f"mt: {e.what}\n".encode())
+            code = _NOT_FOUND if "not found" in e.what else _NOT_RUNNABLE
+            rig.record("step", row)
+            return proc.Ended((code,), 0.0, 0.0, 0), e.what
+        rig.record("step", row._replace(pid=pids[0]))
+        return proc.wait(pids, rig.watch, mark=rig.mark, wake=rig.wake, slow=rig.flush), ""
+    finally:
+        os.close(out)
+
+
+def _start(line: Line, env: Mapping[str, str], out: int, source: int) -> list[int]:
+    if line.shell:
+        return [proc.spawn((BASH, "-c", line.shell), env, out, source, BASH)]
+    if len(line.stages) == 1:
+        return [proc.spawn(line.stages[0], env, out, source)]
+    if not line.stages:
+        return [proc.spawn(("true",), env, out, source)]
+    return proc.spawn_pipeline(line.stages, env, out, source)
+
+
+def run_script(rig: Rig, command: str, log: str) -> proc.Ended:
+    """Run the runscript through the shell, appending its output to the launcher log (spec/config.md T3)."""
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
+        pid = proc.spawn((BASH, "-c", command), rig.env, out, rig.source, BASH)
+        return proc.wait([pid], rig.watch, mark=rig.mark, wake=rig.wake, slow=rig.flush)
+    finally:
+        os.close(out)
+
+
+def script_command(value: str) -> str:
+    """The runscript as the shell shall see it: a file of the run directory, a path, or a command on PATH."""
+    word, _, more = value.strip().partition(" ")
+    if "/" not in word and os.path.isfile(word):
+        if not os.access(word, os.X_OK):
+            try:
+                os.chmod(word, os.stat(word).st_mode | 0o110)  # noqa: S103 - as T3 asks
+            except OSError:
+                return value
+        return f"./{word} {more}".rstrip()
+    return value
+
+
+def _rules_file(name: str, rules: str | None) -> str | None:
+    """The log rules of a step: its file wins over the section, whose text is written to that file."""
+    path = name.replace("/", "_") + ".logpro"
+    if os.path.exists(path):
+        return path
+    if rules is None:
+        return None
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as f:
+        f.write(f";; rules of step {name}\n;; from the [logpro] section of the testconfig\n{rules}\n")
+    return path
+
+
+def _judge(rig: Rig, name: str, rules_file: str, log: str) -> tuple[int, str, str]:
+    """The log processor's code, its message, and the page it wrote; its values become rows."""
+    from mt.pipeline.logpro import judge_file
+
+    stem = name.replace("/", "_")
+    try:
+        found = judge_file(rules_file, log, f"{stem}.html", f"{stem}.dat")
+    except ConfigError as e:
+        return 1, f"{e.where}: {e.what}" if e.where else e.what, log
+    for value in found.values:
+        rig.record(
+            "value",
+            ValueRow(
+                rig.test, rig.item, rig.attempt, name, value.name, str(value.measured), str(value.expected),
+                str(value.tol), value.units, value.desc, value.status, value.type,
+            ),
+        )  # fmt: skip
+    return found.code, found.message, f"{stem}.html"

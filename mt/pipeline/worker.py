@@ -1,0 +1,156 @@
+"""A worker: a process that executes cases one after another, as its controller orders.
+
+It is forked from the controller after planning, so it has the area and every
+test at hand and a case costs no interpreter start.  Orders come down a socket,
+one line each; the answer is one line when the case's last event is on disk.
+
+When the controller dies the socket ends: the worker finishes its case, writes
+its journal and leaves.  While it lives it holds a lock on its own journal; that
+is how the next controller knows.  A worker that cannot write its journal tells
+so and leaves at once: what it could not record did not happen.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from mt.errors import MtError
+from mt.journal import Journal
+from mt.locks.alive import keep_alive
+from mt.model import CaseRow
+from mt.pipeline import proc
+from mt.pipeline.case import CaseRun, Interrupt, Order, Setup
+
+CANCEL = b"cancel"
+
+
+class Worker:
+    """The loop of one worker process."""
+
+    def __init__(self, link: socket.socket, journal: Journal, setup: Setup, parent: int) -> None:
+        self.link = link
+        self.journal = journal
+        self.setup = setup
+        self.parent = parent
+        self.buffer = b""
+        self.over = False  # no more orders: the controller left or said goodbye
+        self.cancelled: Interrupt | None = None
+        self.null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def serve(self) -> None:
+        """Take orders until there are no more."""
+        while True:
+            line = self.next_line()
+            if not line:
+                return
+            order = json.loads(line)
+            row = self.execute(Order(order[0], order[1], order[2], tuple(map(tuple, order[3])), *order[4:]))
+            self.tell({"c": order[0], "row": row})
+            if self.cancelled or os.getppid() != self.parent:
+                return
+
+    def execute(self, order: Order) -> CaseRow:
+        """Run one case in its own directory, and come back to a directory that cannot be removed."""
+        proc.reap()
+        case = CaseRun(self.setup, order, self.journal.emit_row, self.journal.flush)
+        case.asked, case.wake, case.source = self.asked, self.link.fileno(), self.null
+        try:
+            return case.run(lambda: os.getppid() == self.parent)
+        finally:
+            os.chdir("/")
+
+    def asked(self) -> Interrupt | None:
+        """Between two looks of a running case: has the controller cancelled everything, are we told to go?"""
+        os.utime(self.journal.path)  # the heartbeat: a file time, not a row
+        if not self.over:
+            self.receive(wait=False)
+        return self.cancelled
+
+    def next_line(self) -> bytes:
+        """The next order, or nothing when there will be none."""
+        while b"\n" not in self.buffer:
+            if self.over or self.cancelled:
+                return b""
+            self.receive(wait=True)
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        if line == CANCEL:
+            self.cancel("cancelled by its controller")
+            return b""
+        return line
+
+    def receive(self, *, wait: bool) -> None:
+        """Read what the controller sent; the end of the socket means that it has left."""
+        try:
+            body = self.link.recv(65536, 0 if wait else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except (ConnectionError, InterruptedError):
+            body = b""
+        if not body:
+            self.over = True
+            return
+        self.buffer += body
+        if CANCEL in self.buffer.split(b"\n"):
+            self.cancel("cancelled by its controller")
+
+    def cancel(self, comment: str) -> None:
+        """End the running case at the next look; it may be run again."""
+        self.cancelled = Interrupt("INCOMPLETE", "KILLED", comment)
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Answer the controller; one that has left needs no answer."""
+        try:
+            self.link.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        except OSError:
+            self.over = True
+
+
+def work(link: socket.socket, setup: Setup, journal_dir: str, parent: int) -> int:
+    """The whole life of a worker process; gives its exit status."""
+    _settle(link)
+    try:
+        journal = Journal(journal_dir, buffered=True)
+        keep_alive(journal.path)
+        worker = Worker(link, journal, setup, parent)
+        signal.signal(signal.SIGTERM, lambda *_: worker.cancel("its worker was told to end"))
+        worker.serve()
+        journal.close()
+    except MtError as e:
+        _cry(link, e)
+        return e.status
+    return 0
+
+
+def _settle(link: socket.socket) -> None:
+    """Cut what ties us to the controller: its terminal, its signals, its locks and its files."""
+    os.setsid()
+    for sig in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(sig, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd > 2 and fd != link.fileno():
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    proc.become_subreaper()
+    os.chdir("/")
+    gc.freeze()
+
+
+def _cry(link: socket.socket, error: MtError) -> None:
+    try:
+        link.sendall(json.dumps({"error": error.what, "status": error.status}).encode() + b"\n")
+    except OSError:
+        print(f"mt: {error.what}", file=sys.stderr)
