@@ -1,8 +1,7 @@
-"""Find the named verb, run it, turn errors into one line and a status.
+"""Run the named verb, turn errors into one line and a status.
 
-Nothing registers a verb: it is the module `mt/sections/SECTION/VERB.py` (dashes
-become underscores), or for two-word verbs `mt/sections/SECTION/NOUN/VERB.py`.
-This is the only place that prints errors, and the only broad handler.
+`mt/verbs.py` says how a verb is found.  This is the only place that prints
+errors, and the only broad handler.
 """
 
 from __future__ import annotations
@@ -10,29 +9,41 @@ from __future__ import annotations
 import os
 import sys
 
-from mt import __version__
+from mt import __version__, verbs
 from mt.errors import MtError, UsageError, why
 from mt.options import parse
 from mt.stdio import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
-
-#: folder -> the word after `mt help`
-SECTIONS = {"run_control": "run-control", "queries": "queries", "utilities": "utilities"}
-_HOME = os.path.join(os.path.dirname(__file__), "sections")
+    from typing import TextIO
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; the exit status is the answer."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    _open_standard_files()
+    status = _answer(list(sys.argv[1:] if argv is None else argv))
     try:
-        status = _guarded(words)
         sys.stdout.flush()
-        return status
     except BrokenPipeError:
-        return _reader_left()
+        status = 141
+    except OSError as e:
+        say(f"cannot write to standard output: {why(e)}")
+        status = 5
+    else:
+        return status
+    _drop_output()
+    return status
+
+
+def _answer(words: list[str]) -> int:
+    try:
+        return _run(words)
+    except BrokenPipeError as e:
+        if not _reader_is_gone():
+            say(f"cannot go on: {why(e)}")
+            return 5
+        return 141
     except KeyboardInterrupt:
         say("interrupted")
         return 130
@@ -41,22 +52,26 @@ def main(argv: list[str] | None = None) -> int:
             say(line)
         return e.status
     except OSError as e:
-        subject = f" '{e.filename}'" if e.filename else ""
-        say(f"cannot use{subject}: {why(e)}")
+        say(f"cannot use '{e.filename}': {why(e)}" if e.filename else f"cannot go on: {why(e)}")
         return 5
 
 
-def _guarded(words: list[str]) -> int:
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+def _run(words: list[str]) -> int:
     if words and words[0] in ("--version", "-V"):
         print(f"mt {__version__}")
         return 0
     if words and words[0] == "-C" and len(words) > 2:
         words = [words[2], "-C", words[1], *words[3:]]
     if not words or words[0] in ("-h", "--help"):
-        words = ["help"]
-    name, module, left = find(words)
+        words = ["help", *words[1:]]
+    if words[1:2] in (["-h"], ["--help"]) and (inner := verbs.verbs_of(words[0])):
+        return _list_noun(words[0], inner)
+    found = verbs.find(words)
+    if found is None:
+        _external(words)
+        raise UsageError(f"unknown verb '{words[0]}'", hint=verbs.nearest(words[0]))
+    name, left = found
+    module = verbs.load(name)
     before = left[: left.index("--")] if "--" in left else left
     if "-h" in before or "--help" in before:
         from mt.pages import short_help
@@ -66,57 +81,12 @@ def _guarded(words: list[str]) -> int:
     return int(module.main(parse(module.Options, left, f"mt {name}")))
 
 
-def find(words: list[str]) -> tuple[str, ModuleType, list[str]]:
-    """The verb's name, its module, and the words that are left; raises UsageError for an unknown verb.
+def _list_noun(noun: str, inner: list[str]) -> int:
+    from mt.pages import entries
 
-    A two-word verb is looked up by both words.  A name that mt does not have
-    is looked for as `mt-NAME` on PATH and run in mt's place.
-    """
-    from importlib import import_module
-
-    first = words[0].replace("-", "_")
-    for section in SECTIONS:
-        if not first.isidentifier() or first.startswith("_"):
-            break
-        path = os.path.join(_HOME, section, first)
-        if os.path.exists(path + ".py"):
-            return words[0], import_module(f"mt.sections.{section}.{first}"), words[1:]
-        if os.path.isdir(path):
-            return _two_words(words, section, first, path)
-    _external(words)
-    raise UsageError(f"unknown verb '{words[0]}'", hint=_near(words[0], verb_names()))
-
-
-def _two_words(words: list[str], section: str, noun: str, path: str) -> tuple[str, ModuleType, list[str]]:
-    from importlib import import_module
-
-    verbs = sorted(_modules(path))
-    second = words[1].replace("-", "_") if len(words) > 1 else ""
-    if second not in verbs:
-        if second in ("_h", "__help"):
-            raise UsageError(f"mt {words[0]} needs one of: {', '.join(verbs)}", hint=f"mt {words[0]} {verbs[0]} -h")
-        said = f"'{words[1]}' is none of" if len(words) > 1 else "needs one of"
-        raise UsageError(f"mt {words[0]}: {said} {', '.join(verbs)}", hint=f"mt {words[0]} {verbs[0]} -h")
-    name = f"{words[0]} {words[1]}"
-    return name, import_module(f"mt.sections.{section}.{noun}.{second}"), words[2:]
-
-
-def _modules(path: str) -> list[str]:
-    return [n[:-3] for n in os.listdir(path) if n.endswith(".py") and not n.startswith("_")]
-
-
-def verb_names(section: str | None = None) -> list[str]:
-    """Every verb as typed, sorted: `run`, `db check`, ...; of one section folder, or of all."""
-    names: list[str] = []
-    for folder in [section] if section else list(SECTIONS):
-        home = os.path.join(_HOME, folder)
-        for entry in os.listdir(home):
-            path = os.path.join(home, entry)
-            if entry.endswith(".py") and not entry.startswith("_"):
-                names.append(entry[:-3].replace("_", "-"))
-            elif os.path.isdir(path) and not entry.startswith("_"):
-                names.extend(f"{entry} {m}".replace("_", "-") for m in _modules(path))
-    return sorted(names)
+    sys.stdout.write(f"usage: mt {noun} VERB [OPTIONS]\n\n")
+    sys.stdout.write(entries([(f"mt {noun} {v}", verbs.summary(f"{noun} {v}")) for v in inner]))
+    return 0
 
 
 def _external(words: list[str]) -> None:
@@ -131,15 +101,40 @@ def _external(words: list[str]) -> None:
         os.execv(found, [found, *words[1:]])  # noqa: S606 - the user's own program, named by the user
 
 
-def _near(word: str, names: list[str]) -> str:
-    import difflib
+def _open_standard_files() -> None:
+    """Make sure that 0, 1 and 2 are open, and that what was read as bytes can be written again.
 
-    near = difflib.get_close_matches(word, names, 3, 0.6)
-    return f"did you mean {', '.join(near)}?" if near else "mt help"
+    A file that is opened later must never become descriptor 1 or 2, or talk
+    would be written into it.  stdin stays None when it was closed, so that a
+    verb can say so.  Output is UTF-8 in every locale: rows are a promise.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = _text(sys.stdout, 1)
+    sys.stderr = _text(sys.stderr, 2)
 
 
-def _reader_left() -> int:
-    """The reader of our pipe went away: leave quietly, without a second error at exit."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    return 141
+def _text(stream: TextIO | None, fd: int) -> TextIO:
+    if stream is None:
+        return open(fd, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
+    reconfigure = getattr(stream, "reconfigure", None)  # absent when a test has put its own stream there
+    if reconfigure:
+        reconfigure(encoding="utf-8", errors="surrogateescape")
+    return stream
+
+
+def _reader_is_gone() -> bool:
+    """Whether it is our own standard output that nobody reads any more, rather than some other pipe."""
+    import select
+
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _drop_output() -> None:
+    """Let what is still in the buffer go nowhere, so that Python says nothing at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
