@@ -91,11 +91,13 @@ MOVES: dict[str, frozenset[str]] = {
 def order(attempt: int, gen: int, state: str, writer: str, seq: int) -> tuple[int, int, int, int, str, int]:
     """The place of an event among all events of its case; the greatest one is the case.
 
-    Within one attempt an ended state beats a live one whatever the generation:
-    a worker's verdict is never undone by somebody who had not seen it.
+    Within one attempt a started state beats NOT_STARTED and an ended one beats
+    both, whatever the generation: a worker's verdict is never undone by somebody
+    who had not seen it.  These three tiers are exactly the ways of no return in
+    MOVES, so the greatest event never makes an illegal move.
     """
     rank = RANK.get(state, RANK["UNKNOWN"])
-    return (attempt, int(state in TERMINAL or rank >= RANK["REMOVING"]), gen, rank, writer, seq)
+    return (attempt, (rank > 0) + (rank >= 7), gen, rank, writer, seq)
 
 
 _STATE_WORTH = {

@@ -1,0 +1,194 @@
+"""Exclusive locks that name their holder: who has it, on which host, since when, doing what.
+
+The lock is flock(2) through the package `filelock`.  It belongs to the open
+file, so the kernel releases it when its holder dies, however it dies; the lock
+file itself stays.  A forked child that keeps the descriptor keeps the lock;
+an exec'd one does not (close-on-exec).  Beside the file stands `NAME.holder`,
+written by rename after the lock is taken and removed before it is given back.
+It is a hint for messages only: it may outlive a killed holder, and whether the
+lock is held is always asked of the kernel.
+
+Locks of a store, in the order in which they may be taken: `run.<id>.lock` <
+`<id>.db.lock` < `main.db.lock`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import NamedTuple
+
+from mt.errors import BusyError, NotPermitted, StoreError, why
+from mt.journal import boot_id, host_name, start_token
+from mt.trace import trace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from filelock import BaseFileLock as _Lock
+
+#: how long an attempt that does not want to wait bears with one that only looks, in seconds
+_GRACE = 0.3
+
+
+class Holder(NamedTuple):
+    """Who holds a lock, as it said itself; `since` is seconds since 1970, pid 0 when it did not say."""
+
+    pid: int = 0
+    host: str = ""
+    start: str = ""
+    boot: str = ""
+    user: str = ""
+    command: str = ""
+    what: str = ""
+    since: float = 0.0
+
+    def __str__(self) -> str:
+        """`pid 4711 on n12`."""
+        return f"pid {self.pid} on {self.host}" if self.pid else "another process"
+
+
+@contextmanager
+def held(path: str, *, wait: float | bool = True, what: str = "") -> Iterator[None]:
+    """Hold the lock for the block; `wait` is for ever, not at all, or at most so many seconds.
+
+    Raises BusyError with the name of the holder, NotPermitted where the file
+    cannot be written, StoreError for other failures of the file system.
+    """
+    lock = _acquire(path, wait)
+    try:
+        _write_holder(path, what)
+        trace("lock", path, op="acquire")
+        try:
+            yield
+        finally:
+            _remove_holder(path)
+    finally:
+        trace("lock", path, op="release")
+        lock.release()
+
+
+def _acquire(path: str, wait: float | bool) -> _Lock:
+    import filelock
+
+    patience = -1.0 if wait is True else 0.0 if wait is False else float(wait)
+    mode = 0o666 if os.path.exists(path) else 0o666 & ~_umask()
+    lock = filelock.FileLock(path, mode=mode)
+    try:
+        try:
+            lock.acquire(timeout=patience, poll_interval=0.01)
+        except filelock.Timeout:
+            if patience or _lives_here(read_holder(path)):
+                raise
+            lock.acquire(timeout=_GRACE, poll_interval=0.01)
+    except filelock.Timeout:
+        raise busy(path) from None
+    except PermissionError as e:
+        raise NotPermitted(f"cannot lock '{short(path)}': {why(e)}") from e
+    except OSError as e:
+        kind = NotPermitted if e.errno == 30 else StoreError
+        raise kind(f"cannot lock '{short(path)}': {why(e)}") from e
+    return lock
+
+
+def _umask() -> int:
+    """The umask of this process, read without changing it where /proc tells."""
+    try:
+        with open("/proc/self/status", encoding="utf-8") as f:
+            return next((int(line.split()[1], 8) for line in f if line.startswith("Umask:")), 0o022)
+    except OSError:
+        return 0o022
+
+
+def busy(path: str) -> BusyError:
+    """The error that says who holds this lock."""
+    said = read_holder(path) or Holder()
+    return BusyError(f"cannot lock '{short(path)}': held by {said}", hint="mt lock show")
+
+
+def short(path: str) -> str:
+    """A path of the store from `.mtdb` on, as messages show it."""
+    at = path.rfind("/.mtdb/")
+    return path[at + 1 :] if at >= 0 else path
+
+
+def is_held(path: str) -> bool:
+    """Whether any process, this one too, holds the lock now.
+
+    Looking takes a shared lock for an instant; `held` without waiting bears with that.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def holder(path: str) -> Holder | None:
+    """Who holds the lock now; None when nobody does.  A holder that has not said who it is has pid 0."""
+    return (read_holder(path) or Holder()) if is_held(path) else None
+
+
+def read_holder(path: str) -> Holder | None:
+    """What the last holder wrote of itself, held or not; None when there is nothing to read."""
+    try:
+        with open(f"{path}.holder", encoding="utf-8") as f:
+            said = json.load(f)
+        return Holder(**{n: type(d)(said[n]) for n, d in Holder._field_defaults.items() if n in said})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _lives_here(said: Holder | None) -> bool:
+    """Whether the holder is surely a living process of this host."""
+    return said is not None and said.boot == boot_id() != "" and start_token(said.pid) == said.start != ""
+
+
+def _write_holder(path: str, what: str) -> None:
+    """Say who we are; a disk that takes no more hints must not stop the work."""
+    me = _process(os.getpid())._replace(what=what, since=round(time.time(), 3))
+    temporary = f"{path}.{me.pid}.{me.host}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as f:
+            json.dump(me._asdict(), f)
+        os.rename(temporary, f"{path}.holder")
+    except (OSError, ValueError):
+        _forget(temporary)
+
+
+@lru_cache(maxsize=1)
+def _process(pid: int) -> Holder:
+    """What does not change while a process lives; the pid makes it a forked child's own."""
+    command = " ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]])[:200]
+    return Holder(pid, host_name(), start_token(), boot_id(), _user(), command)
+
+
+def _remove_holder(path: str) -> None:
+    _forget(f"{path}.holder")
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _user() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
