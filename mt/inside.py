@@ -68,11 +68,10 @@ class Inside:
     def _drop(self, events: Sequence[dict[str, Any]]) -> str:
         from mt.journal import drop
 
-        where = os.path.join(self.db, "journal", str(self.run_id), "drop")
         try:
-            drop(where, events)
-        except OSError as e:
-            return f"'{where}': {why(e)}"
+            drop(os.path.join(self.db, "journal", str(self.run_id)), events)
+        except StoreError as e:
+            return e.what
         return ""
 
 

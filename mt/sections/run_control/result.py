@@ -1,12 +1,12 @@
 """say how the test that calls this went
 
-A step of a test calls `mt result` to give its own verdict, with a comment that people see in lists and reports and,
-when it is worth reading, a log file.  The verdict counts when the steps of the test have ended: a test whose steps
-all pass takes the status that was said last, and a failing step stays a failure whatever was said.
+A step of a test calls `mt result` to give the test's verdict, with a comment that people see in lists and reports and,
+when it is worth reading, a log file.  What was said last stands when the test ends, whatever its steps say; a script
+that wants them to count says AUTO or nothing.
 
 STATUS is one of PASS, FAIL, WARN, CHECK, WAIVED, SKIP, ABORT, INFRA or AUTO, in any letter case, or a number: 0 is
-PASS, any other is FAIL.  AUTO asks mt to derive the verdict from the measured values (see mt-value): FAIL when one of
-them failed, else PASS.
+PASS, any other is FAIL.  AUTO lets the measured values count (see mt-value): when all steps are good and a value
+failed, the test is FAIL.
 
 EXAMPLES
 
@@ -43,17 +43,18 @@ class Options:
 
     status: str = operand("STATUS", help="PASS, FAIL, WARN, CHECK, WAIVED, SKIP, ABORT, INFRA, AUTO, or a number")
     message: str | None = opt("-m", "--message", meta="TEXT", help="a comment, one line")
-    state: str | None = opt("--state", meta="STATE", help="the state; default COMPLETED", default="COMPLETED")
+    state: str | None = opt("--state", meta="STATE", help="the state, when it is not to be COMPLETED")
     log: str | None = opt("--log", meta="FILE", help="the log to read first", complete="files")
 
 
 def main(opts: Options) -> int:
     """Record one result."""
     here = inside(os.environ)
+    status = named(opts.status)
     said = here.event(
         "result",
-        state=opts.state or "COMPLETED",
-        status=named(opts.status),
+        state=opts.state or ("RUNNING" if status == "AUTO" else "COMPLETED"),  # AUTO is decided at the end
+        status=status,
         comment=opts.message or "",
         log=opts.log or "",
     )

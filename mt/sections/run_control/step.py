@@ -38,15 +38,17 @@ SEE ALSO
 from __future__ import annotations
 
 import os
-import sys
 import time
 
-from mt.errors import MtError, UsageError, why
+from mt.errors import ConfigError, MtError, StoreError, UsageError, why
 from mt.inside import inside
 from mt.options import command, flag, operand, opt
+from mt.stdio import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from mt.inside import Inside
 
 
@@ -92,7 +94,7 @@ def main(opts: Options) -> int:
 def _event(here: Inside, opts: Options, **fields: object) -> dict[str, object]:
     """A whole StepRow as an event."""
     row = {"number": 0, "pid": 0, "start": time.time(), "secs": 0.0, "cpu": 0.0, "rss": 0}
-    return here.event("step", name=opts.name, comment=opts.message or "", **{**row, **fields})
+    return here.event("step", name=opts.name, **{**row, "comment": opts.message or "", **fields})
 
 
 def run(here: Inside, opts: Options) -> int:
@@ -102,21 +104,50 @@ def run(here: Inside, opts: Options) -> int:
     common = {"pid": os.getpid(), "start": begun}
     here.tell([_event(here, opts, state="start", status="-", exits=[], log="", **common)])
     done = execute(opts.argv, log, echo=opts.verbose)
-    code, shown = _judge(opts.name, log, done.code)
-    used = {"secs": round(done.secs, 6), "cpu": round(done.cpu, 6), "rss": done.rss}
-    here.tell([_event(here, opts, state="end", status=str(code), exits=[done.code], log=shown, **common, **used)])
+    code, shown, message, measured = _judge(here, opts.name, log, done.code)
+    used: dict[str, object] = {"secs": round(done.secs, 6), "cpu": round(done.cpu, 6), "rss": done.rss}
+    if message and not opts.message:
+        used["comment"] = message
+    end = _event(here, opts, state="end", status=str(code), exits=[done.code], log=shown, **common, **used)
+    try:
+        here.tell([*measured, end])
+    except StoreError as e:
+        if code == 0:
+            raise
+        say(e.what)
     return code
 
 
-def _judge(name: str, log: str, code: int) -> tuple[int, str]:
-    """(code, file to read): by NAME.logpro when it is there, else the command's own."""
+def _judge(here: Inside, name: str, log: str, code: int) -> tuple[int, str, str, list[dict[str, object]]]:
+    """(code, file to read, message, what the rules measured): by NAME.logpro when it is there, else the command's own."""
     rules = f"{name}.logpro"
     if not os.path.exists(rules):
-        return code, log
+        return code, log, "", []
     from mt.pipeline.logpro import judge_file
 
-    judge_file(rules, log)
-    return code, log
+    try:
+        found = judge_file(rules, log, f"{name}.html", f"{name}.dat")
+    except ConfigError as e:
+        for line in e.lines():
+            say(line)
+        return 1, log, e.lines()[0], []
+    return found.code, f"{name}.html", found.message, [_measured(here, name, value) for value in found.values]
+
+
+def _measured(here: Inside, step: str, value: Any) -> dict[str, object]:
+    """One value of the log rules as an event (spec/config.md P30)."""
+    return here.event(
+        "value",
+        category=step,
+        variable=value.name,
+        value=str(value.measured),
+        expected=str(value.expected),
+        tol=str(value.tol),
+        units=value.units,
+        comment=value.desc,
+        status=value.status,
+        type=value.type,
+    )
 
 
 def execute(argv: tuple[str, ...], log: str, *, echo: bool) -> Done:
@@ -151,7 +182,7 @@ def _spawn(argv: tuple[str, ...], out: int) -> tuple[int, float] | Done:
         pid = os.posix_spawnp(argv[0], list(argv), os.environ, file_actions=actions, setsigdef=plain)
     except OSError as e:
         os.write(out, f"mt: cannot run '{argv[0]}': {why(e)}\n".encode())
-        sys.stderr.write(f"mt: cannot run '{argv[0]}': {why(e)}\n")
+        say(f"cannot run '{argv[0]}': {why(e)}")
         return Done(127 if isinstance(e, FileNotFoundError) else 126)
 
     def pass_on(number: int, frame: object) -> None:
@@ -181,10 +212,16 @@ def _tee(read: int, out: int) -> None:
     listening = True
     with open(read, "rb", buffering=0) as pipe:
         while body := pipe.read(65536):
-            os.write(out, body)
+            write_all(out, body)
             try:
                 if listening:
-                    sys.stdout.buffer.write(body)
-                    sys.stdout.buffer.flush()
+                    write_all(1, body)
             except BrokenPipeError:
                 listening = False
+
+
+def write_all(fd: int, body: bytes) -> None:
+    """Write past every buffer of ours, so that nothing is left to be written to a reader that has gone."""
+    done = 0
+    while done < len(body):
+        done += os.write(fd, body[done:])
