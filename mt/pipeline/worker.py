@@ -21,7 +21,7 @@ import sys
 from typing import Any
 
 from mt.errors import MtError
-from mt.journal import Journal
+from mt.journal import Journal, writer_name
 from mt.locks.alive import keep_alive
 from mt.model import CaseRow
 from mt.pipeline import proc
@@ -115,8 +115,9 @@ def work(link: socket.socket, setup: Setup, journal_dir: str, parent: int) -> in
     """The whole life of a worker process; gives its exit status."""
     _settle(link)
     try:
-        journal = Journal(journal_dir, buffered=True)
-        keep_alive(journal.path)
+        writer = writer_name()
+        keep_alive(os.path.join(journal_dir, f"{writer}.ndjson"))
+        journal = Journal(journal_dir, writer, buffered=True)
         worker = Worker(link, journal, setup, parent)
         signal.signal(signal.SIGTERM, lambda *_: worker.cancel("its worker was told to end"))
         worker.serve()

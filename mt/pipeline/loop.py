@@ -1,0 +1,333 @@
+"""The run loop: start what may start, wait for what happens, and say what ended.
+
+It knows neither tests nor files: the plan says what may start, the crew runs
+it, the limits say how much at once.  It yields a `Beat` at least twice a
+second, with the cases that ended since the last one, so that later stages can
+store and show them.  A case that ends may be tried again before its dependants
+hear of it (retries).
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import select
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+from mt.errors import StoreError
+from mt.model import CaseKey, CaseRow
+from mt.pipeline.case import Order
+from mt.pipeline.crew import Answer, Crew, Died
+from mt.pipeline.interrupts import Interrupts
+from mt.pipeline.limits import Limits
+from mt.pipeline.plan import Closed, Move, NeedItems, Plan, Ready
+from mt.states import verdict
+
+_BEAT = 0.5
+_QUICK_BEAT = 0.1
+
+
+class Beat(NamedTuple):
+    """What happened: rows that ended; `decided` were closed by the controller, `ran` by a worker (which recorded them)."""
+
+    ran: tuple[CaseRow, ...] = ()
+    decided: tuple[CaseRow, ...] = ()
+    running: int = 0
+
+
+class Policy(NamedTuple):
+    """What the user allows: retries, of which outcomes, and how many bad ends stop the run."""
+
+    retries: int = 0
+    retry: frozenset[str] = frozenset({"bad", "unfinished"})
+    max_bad: int | None = None
+    clean: bool = True
+
+
+class Desk(Protocol):
+    """What the loop asks of the world around it."""
+
+    def skip(self, case: CaseKey, number: int) -> str:
+        """Why a case need not run (its [skip] section), or empty."""
+        ...
+
+    def items(self, test: str) -> Iterable[tuple[tuple[str, str], ...]]:
+        """The items of a test that were to be computed late."""
+        ...
+
+    def register(self, cases: Iterable[CaseKey]) -> None:
+        """New cases of the plan are to be recorded as waiting."""
+        ...
+
+    def claim(self, case: CaseKey) -> bool:
+        """Whether an exclusive case may start now: no other run has it."""
+        ...
+
+    def release(self, case: CaseKey) -> None:
+        """The exclusive case has ended."""
+        ...
+
+    def adopted(self) -> list[CaseRow]:
+        """Cases of an earlier controller's workers that have ended since the last call."""
+        ...
+
+    def orders(self) -> Iterable[Callable[[Loop], None]]:
+        """What others ask of this run meanwhile."""
+        ...
+
+
+class Loop:
+    """One run being driven; `beats()` is the whole of it."""
+
+    def __init__(
+        self, plan: Plan, crew: Crew, limits: Limits, interrupts: Interrupts, desk: Desk, policy: Policy,
+        recorded: Mapping[CaseKey, CaseRow],
+    ) -> None:  # fmt: skip
+        self.plan = plan
+        self.crew = crew
+        self.limits = limits
+        self.interrupts = interrupts
+        self.desk = desk
+        self.policy = policy
+        self.recorded = dict(recorded)
+        self.heap: list[tuple[object, int]] = []
+        self.parked: dict[str, list[int]] = {}  # ready, but their job group is full
+        self.busy_elsewhere: list[int] = []  # ready, but exclusive and running in another run
+        self.running: dict[int, str] = {}  # case -> job group
+        self.adopting: dict[CaseKey, int] = {}
+        self.tries: dict[int, int] = {}
+        self.bump = 0  # added to attempts after a takeover from a dead controller with living workers
+        self.bad = 0
+        self.draining = ""
+        self.left: list[int] = []
+        self.level = 0
+        self.poll = select.poll()
+        self.decided: list[CaseRow] = []
+        self.ran: list[CaseRow] = []
+
+    # -- the loop -------------------------------------------------------------------------------
+
+    def beats(self, kept: Mapping[CaseKey, tuple[str, str]], adopt: Iterable[CaseKey]) -> Iterator[Beat]:
+        """Drive the plan to its end: `kept` cases count as ended, `adopt`ed ones run already."""
+        self.poll.register(self.interrupts.reader, select.POLLIN)
+        adopt = set(adopt)
+        number_of = {c: n for n, c in enumerate(self.plan.cases)} if adopt else {}
+        self.adopting = {c: number_of[c] for c in adopt if c in number_of}
+        self.take(self.plan.begin(kept))
+        while True:
+            self.start()
+            yield self.beat()
+            if not self.running and not self.adopting and not (self.startable() and not self.draining):
+                if self.requested():
+                    continue
+                break
+            self.wait()
+            if self.left:
+                break
+        self.crew.dismiss()
+
+    def beat(self) -> Beat:
+        """What ended since the last beat."""
+        done = Beat(tuple(self.ran), tuple(self.decided), len(self.running))
+        self.ran.clear()
+        self.decided.clear()
+        return done
+
+    def startable(self) -> bool:
+        """Whether something is ready and waits only for room."""
+        return bool(self.heap or self.busy_elsewhere or any(self.parked.values()))
+
+    def requested(self) -> bool:
+        """Answer what others asked; tells whether that gave new work."""
+        for act in self.desk.orders():
+            act(self)
+        return bool(self.startable() and not self.draining)
+
+    # -- what may start -------------------------------------------------------------------------
+
+    def take(self, moves: Iterable[Move]) -> None:
+        """Follow the plan's moves: queue what is ready, note what is decided, expand what was late."""
+        for move in moves:
+            if isinstance(move, Ready):
+                key = self.plan.cases[move.case]
+                if key not in self.adopting:
+                    heapq.heappush(self.heap, (self.plan.rank(move.case), move.case))
+            elif isinstance(move, Closed):
+                self.close(move.case, move.state, move.status, move.comment)
+            elif isinstance(move, NeedItems):
+                self.expand(move.test)
+
+    def expand(self, test: str) -> None:
+        """Compute a test's items now, and go on with its cases."""
+        before = len(self.plan.cases)
+        moves = list(self.plan.expanded(test, tuple(self.desk.items(test))))
+        self.desk.register(self.plan.cases[before:])
+        self.take(moves)
+
+    def close(self, number: int, state: str, status: str, comment: str) -> None:
+        """A case is decided without running."""
+        row = self.next_row(number)._replace(state=state, status=status, comment=comment)
+        self.decided.append(row)
+        self.recorded[row.key] = row
+
+    def next_row(self, number: int) -> CaseRow:
+        """The row with which a case would start: its attempt and generation follow what is recorded."""
+        key = self.plan.cases[number]
+        old = self.recorded.get(key)
+        if old is None:
+            return CaseRow(key.test, key.item, 1 + self.bump, 1)
+        fresh = old.state == "NOT_STARTED"
+        attempt = old.attempt if fresh else old.attempt + 1
+        return CaseRow(key.test, key.item, attempt + (self.bump if fresh else 0), old.gen + 1)
+
+    def start(self) -> None:
+        """Start as much as there is room for."""
+        while self.startable() and not self.draining and not self.limits.room():
+            number = self.pick()
+            if number is None:
+                return
+            key = self.plan.cases[number]
+            reason = self.desk.skip(key, number)
+            if reason:
+                self.close(number, "COMPLETED", "SKIP", reason)
+                self.take(self.plan.ended(number, "COMPLETED", "SKIP"))
+                continue
+            self.launch(number, key)
+
+    def pick(self) -> int | None:
+        """The first ready case whose job group has room and that no other run holds."""
+        for group, waiting in self.parked.items():
+            if waiting and not self.limits.group_full(group):
+                return waiting.pop()
+        while self.heap:
+            number = heapq.heappop(self.heap)[1]
+            group = self.plan.group(number)
+            if group and self.limits.group_full(group):
+                self.parked.setdefault(group, []).insert(0, number)
+            elif "exclusive" in self.plan.spec_of(number).modes and not self.desk.claim(self.plan.cases[number]):
+                self.busy_elsewhere.append(number)
+            else:
+                return number
+        return None
+
+    def launch(self, number: int, key: CaseKey) -> None:
+        """Give one case to a worker."""
+        row = self.next_row(number)
+        group = self.plan.group(number)
+        order = Order(number, key.test, key.item, self.plan.item_of(number), row.attempt, row.gen, self.policy.clean)
+        self.crew.order(order, lambda fd: self.poll.register(fd, select.POLLIN))
+        self.limits.start(group)
+        self.running[number] = group
+        self.recorded[key] = row._replace(state="RUNNING")
+
+    # -- what happens ---------------------------------------------------------------------------
+
+    def wait(self) -> None:
+        """Sleep until a worker or a signal has something to say, or a beat is over."""
+        quick = self.adopting or self.busy_elsewhere or (self.startable() and not self.running)
+        events = self.poll.poll((_QUICK_BEAT if quick else _BEAT) * 1000)
+        for fd, _ in events:
+            if fd == self.interrupts.reader:
+                self.interrupts.drain()
+            else:
+                self.hear(fd)
+        self.obey()
+        if not events or quick:
+            self.look_around()
+
+    def look_around(self) -> None:
+        """Now and then: ended adopted cases, requests of others, exclusive cases that are free again."""
+        for row in self.desk.adopted() if self.adopting else ():
+            number = self.adopting.pop(row.key, None)
+            if number is not None:
+                self.over(number, row)
+        for act in self.desk.orders():
+            act(self)
+        for number in self.busy_elsewhere:
+            heapq.heappush(self.heap, (self.plan.rank(number), number))
+        self.busy_elsewhere = []
+
+    def hear(self, fd: int) -> None:
+        """A worker spoke, or is gone."""
+        for heard in self.crew.hear(fd):
+            if isinstance(heard, Answer):
+                self.freed(heard.number)
+                self.over(heard.number, heard.row)
+            else:
+                self.bereaved(heard)
+        if fd not in self.crew.members:
+            self.poll.unregister(fd)
+
+    def bereaved(self, dead: Died) -> None:
+        """A worker died: its case is interrupted, and is tried once more unless the store itself failed."""
+        if dead.status:
+            raise StoreError(dead.error)
+        if dead.number is None:
+            return
+        self.freed(dead.number)
+        key = self.plan.cases[dead.number]
+        row = self.recorded[key]._replace(state="INCOMPLETE", status="DEAD", comment=dead.error, end=time.time())
+        row = row._replace(gen=row.gen + 1000)  # above whatever the dead worker may still have written
+        self.decided.append(row)
+        self.recorded[key] = row
+        self.over(dead.number, row, recorded=True)
+
+    def freed(self, number: int) -> None:
+        """A slot is free again."""
+        self.limits.end(self.running.pop(number))
+        if "exclusive" in self.plan.spec_of(number).modes:
+            self.desk.release(self.plan.cases[number])
+
+    def over(self, number: int, row: CaseRow, *, recorded: bool = False) -> None:
+        """A case has ended: retry it, or let the plan go on."""
+        self.recorded[row.key] = row
+        if not recorded:
+            self.ran.append(row)
+        kind = verdict(row.state, row.status)
+        if self.again(number, kind, row):
+            self.tries[number] = self.tries.get(number, 0) + 1
+            heapq.heappush(self.heap, (self.plan.rank(number), number))
+            return
+        if kind == "bad":
+            self.bad += 1
+            if self.policy.max_bad is not None and self.bad >= self.policy.max_bad and not self.draining:
+                self.draining = f"{self.bad} failed, and that is the most that was allowed"
+        if row.state != "INCOMPLETE" or not self.draining:
+            self.take(self.plan.ended(number, row.state, row.status))
+
+    def again(self, number: int, kind: str, row: CaseRow) -> bool:
+        """Whether a case that ended like this is to be tried again now."""
+        if self.draining or kind == "good":
+            return False
+        tried = self.tries.get(number, 0)
+        if row.status == "DEAD" and row.state == "INCOMPLETE":
+            return tried < max(self.policy.retries, 1)
+        return kind in self.policy.retry and tried < self.policy.retries and row.state != "KILLED"
+
+    # -- interrupts -----------------------------------------------------------------------------
+
+    def obey(self) -> None:
+        """Act on new signals: drain, cancel, leave (DESIGN.md section 4)."""
+        level = self.interrupts.level
+        if level == self.level:
+            return
+        self.level = level
+        self.draining = self.draining or f"interrupted by {self.interrupts.by}"
+        if level == 2:
+            self.crew.cancel()
+        elif level >= 3:
+            self.left = self.crew.leave()
+
+    def ask(self, what: str, by: str) -> None:
+        """Somebody asked from outside to drain or to cancel."""
+        self.draining = self.draining or f"{what} asked by {by}"
+        if what == "cancel":
+            self.crew.cancel()
+
+
+def describe_left(pids: Iterable[int]) -> str:
+    """What still lives, for the third interrupt."""
+    alive = [p for p in pids if os.path.exists(f"/proc/{p}")]
+    return f"left {len(alive)} workers alive: pids {', '.join(map(str, alive))}" if alive else ""
