@@ -119,7 +119,7 @@ def run(here: Inside, opts: Options) -> int:
 
 
 def _judge(here: Inside, name: str, log: str, code: int) -> tuple[int, str, str, list[dict[str, object]]]:
-    """(code, file to read, message, what the rules measured): by NAME.logpro when it is there, else the command's own."""
+    """(code, file to read, message, measured values): by NAME.logpro when it is there, else the command's own."""
     rules = f"{name}.logpro"
     if not os.path.exists(rules):
         return code, log, "", []

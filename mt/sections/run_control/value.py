@@ -1,8 +1,8 @@
 """record what a test measured
 
 A step of a test calls `mt value` for every figure worth keeping.  `mt values` lists them, and with an expected value
-each gets a verdict of its own: pass or fail.  That alone changes no verdict of the test: `mt result AUTO` makes the values
-count, and --check makes this command fail, and with it the script.
+each gets a verdict of its own: pass or fail.  That alone changes no verdict of the test: `mt result AUTO` makes the
+values count, and --check makes this command fail, and with it the script.
 
 A name may carry a category, as CATEGORY/NAME.  The same name in the same category again replaces the older value.
 
