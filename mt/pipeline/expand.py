@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from mt.config import Problem
 from mt.errors import ConfigError, NothingSelected
-from mt.selectors import Piece, TestPattern, find_cycle, grow, memory_part, tag_match
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from mt.testspec import TestSpec
-
-Item = tuple[tuple[str, str], ...]
+from mt.patterns import memory_part
+from mt.selectors import Piece, TestPattern, find_cycle, grow, tag_match
+from mt.testspec import Item, TestSpec, item_path, wait_problems
 
 
 class Selection(NamedTuple):
@@ -26,13 +23,6 @@ class Selection(NamedTuple):
     patterns: str = "%"
     tags: str | None = None
     unknown_ok: bool = False
-
-
-class Problem(NamedTuple):
-    """Something in a test's configuration that was put right by leaving it out; `where` is file:line."""
-
-    text: str
-    where: str = ""
 
 
 class CycleError(ConfigError):
@@ -82,15 +72,14 @@ def choose(names: Iterable[str], spec: Callable[[str], TestSpec], want: Selectio
         circle = _circle(first, look)
         if not circle:
             raise
-        raise CycleError(
-            "cycle: " + " -> ".join(circle), hint="take one waiton out of the circle", where=_where(spec(circle[0]))
-        ) from e
+        where = spec(circle[0]).config.where("requirements", "waiton")
+        raise CycleError("cycle: " + " -> ".join(circle), hint="take one waiton out of the circle", where=where) from e
     tests = [_picked(name, spec(name), known) for name in grown.tests]
     depths = _depths(tests)
     reasons = _Reasons(pattern.pieces)
     tests = [t._replace(why=reasons.of(t.name, grown.pulled, spec), depth=depths[t.name]) for t in tests]
     tests.sort(key=lambda t: (-t.spec.priority, t.depth, known[t.name]))
-    return Choice(tests, grown.pattern, _problems([t.spec for t in tests], known))
+    return Choice(tests, grown.pattern, [p for t in tests for p in wait_problems(t.spec, known)])
 
 
 def _picked(name: str, spec: TestSpec, known: dict[str, int]) -> Picked:
@@ -153,29 +142,6 @@ class _Reasons:
         if by is not None:
             return f"prerequisite of {by}" if name in spec(by).waitons else f"wanted with {by}"
         return next((f"matches '{text}'" for match, text in self.pieces if match(name)), "")
-
-
-def _problems(specs: Iterable[TestSpec], known: dict[str, int]) -> list[Problem]:
-    found = []
-    for spec in specs:
-        where = _where(spec)
-        for word, others in (("waiton", spec.waitons), ("waitor", spec.waitors)):
-            for other in dict.fromkeys(others):
-                if other == spec.name:
-                    text = f"test {spec.name} has listed itself as a waiton or waitor, please correct this!"
-                    found.append(Problem(text, where))
-                elif other not in known:
-                    found.append(Problem(f"test {spec.name} has unrecognised {word} testname {other}", where))
-    return found
-
-
-def _where(spec: TestSpec) -> str:
-    return str(spec.where.get("waiton") or "") if isinstance(spec.where, dict) else str(spec.where or "")
-
-
-def item_path(item: Item) -> str:
-    """The item's values joined by `/` (spec/config.md T45)."""
-    return "/".join([value for _, value in item])
 
 
 def keep(test: str, items: Sequence[Item], pattern: TestPattern) -> tuple[list[str], list[int]]:

@@ -119,6 +119,13 @@ class Graph:
                 self.late.append((edge, self.outcome[case]))
         return made
 
+    def gate(self, test: int) -> int:
+        """The node of a new join in front of all cases of a test."""
+        made = self.join(ALL, 0, test)
+        for case in self.cases_of[test]:
+            self.need[case] += 1
+        return made << 1 | 1
+
     def grown(self, test: int) -> None:
         """The cases of a test have become known: its joins count them in place of the missing one."""
         for n in self.counts[test]:
