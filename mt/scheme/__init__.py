@@ -13,9 +13,12 @@ are kept on a list), and whatever it does wrong is a `SchemeError` with
 from __future__ import annotations
 
 from mt.scheme.evaluate import Higher, Interpreter
-from mt.scheme.patterns import Regex
 from mt.scheme.reader import parse
 from mt.scheme.values import UNSPECIFIED, Form, Keyword, Pair, SchemeError, Symbol, listed, to_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mt.scheme.patterns import Regex
 
 __all__ = [
     "UNSPECIFIED",
@@ -31,3 +34,12 @@ __all__ = [
     "parse",
     "to_text",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """`Regex` comes when it is asked for: most programs have none, and its module compiles a few patterns."""
+    if name == "Regex":
+        from mt.scheme.patterns import Regex
+
+        return Regex
+    raise AttributeError(name)

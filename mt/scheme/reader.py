@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import re
 
-from mt.scheme.patterns import Regex
 from mt.scheme.values import Form, Keyword, SchemeError, Symbol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mt.scheme.patterns import Regex
 
 _BLANK = re.compile(r"(?:\s+|;[^\n]*)+")
 _ATOM = re.compile(r"""[^\s()\[\]"';`,]+""")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"', re.S)
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.S)
-_SLASHED = re.compile(r"#/((?:[^/\\]|\\.)*)/([a-z]*)", re.S)
-_FLAGS = re.compile(r"[a-z]*")
-_CHARACTER = re.compile(r"#\\([a-z]{2,}|.)", re.S)
-_INT = re.compile(r"[+-]?\d+")
-_FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_RATIO = re.compile(r"([+-]?\d+)/(\d+)")
+#: these are compiled when they are first needed: a program of one line must not pay for all of them
+_ESCAPE = r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
+_SLASHED = r"#/((?:[^/\\]|\\.)*)/([a-z]*)"
+_FLAGS = r"[a-z]*"
+_CHARACTER = r"#\\([a-z]{2,}|.)"
+_INT = r"[+-]?\d+"
+_FLOAT = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_RATIO = r"([+-]?\d+)/(\d+)"
+_NUMERIC = frozenset("+-.0123456789")
 _CLOSES = {"(": ")", "[": "]"}
 _PREFIXES = {"'": "quote", "`": "quasiquote", ",": "unquote"}
 _NAMED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "v": "\v", "f": "\f", "0": "\0"}
@@ -44,11 +49,13 @@ def number(text: str, radix: int = 10) -> int | float | None:
             return int(text, radix)
         except ValueError:
             return None
-    if _INT.fullmatch(text):
+    if text[:1] not in _NUMERIC:
+        return None
+    if re.fullmatch(_INT, text):
         return int(text) if len(text) < 4000 else None
-    if _FLOAT.fullmatch(text):
+    if re.fullmatch(_FLOAT, text):
         return float(text)
-    ratio = _RATIO.fullmatch(text)
+    ratio = re.fullmatch(_RATIO, text)
     if not ratio or int(ratio[2]) == 0:
         return None
     top, bottom = int(ratio[1]), int(ratio[2])
@@ -140,7 +147,7 @@ class _Reader:
         if not found:
             raise self.wrong("this string is never closed")
         self.at = found.end()
-        return _ESCAPE.sub(_unescape, found[1]) if "\\" in found[1] else found[1]
+        return re.sub(_ESCAPE, _unescape, found[1], flags=re.S) if "\\" in found[1] else found[1]
 
     def _hash(self) -> None:
         rest = self.text[self.at : self.at + 3]
@@ -158,13 +165,13 @@ class _Reader:
             self._put(self._atom())
 
     def _slashed(self) -> Regex:
-        found = _SLASHED.match(self.text, self.at)
+        found = re.compile(_SLASHED, re.S).match(self.text, self.at)
         if not found:
             raise self.wrong("this pattern is never closed")
         where = f"{self.source}:{self._line()}"
         self.at = found.end()
         body = re.sub(r"\\(.)", lambda m: "/" if m[1] == "/" else m[0], found[1], flags=re.S)
-        return Regex(body, found[2], where)
+        return _regex(body, found[2], where)
 
     def _braced(self) -> Regex:
         where = f"{self.source}:{self._line()}"
@@ -176,10 +183,10 @@ class _Reader:
         if depth:
             raise self.wrong("this pattern is never closed")
         body = self.text[self.at + 3 : at - 1]
-        flags = _FLAGS.match(self.text, at)
+        flags = re.compile(_FLAGS).match(self.text, at)
         assert flags is not None
         self.at = flags.end()
-        return Regex(body, flags[0], where)
+        return _regex(body, flags[0], where)
 
     def _block(self) -> None:
         end = self.text.find("|#", self.at)
@@ -188,7 +195,7 @@ class _Reader:
         self.at = end + 2
 
     def _character(self) -> str:
-        found = _CHARACTER.match(self.text, self.at)
+        found = re.compile(_CHARACTER, re.S).match(self.text, self.at)
         if not found or (len(found[1]) > 1 and found[1] not in _CHARACTERS):
             raise self.wrong("unknown character name")
         self.at = found.end()
@@ -208,6 +215,12 @@ class _Reader:
         if value is not None:
             return value
         return Keyword(word[:-1]) if word.endswith(":") and len(word) > 1 else Symbol(word)
+
+
+def _regex(text: str, flags: str, where: str) -> Regex:
+    from mt.scheme.patterns import Regex
+
+    return Regex(text, flags, where)
 
 
 def _unescape(found: re.Match[str]) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import operator
-import re
 from itertools import pairwise
 
 from mt.scheme.lists import items_of
 from mt.scheme.numeric import whole
-from mt.scheme.patterns import Regex
 from mt.scheme.reader import number
 from mt.scheme.values import Symbol, is_true, listed, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
+
+    from mt.scheme.patterns import Regex
 
 
 def string_of(value: object) -> str:
@@ -64,6 +65,8 @@ def _substring(text: object, start: object, end: object = None) -> str:
 
 
 def _pattern(value: object) -> re.Pattern[str]:
+    from mt.scheme.patterns import Regex
+
     if isinstance(value, Regex):
         return value.compiled
     return Regex(string_of(value)).compiled
@@ -71,6 +74,8 @@ def _pattern(value: object) -> re.Pattern[str]:
 
 def _substitute(pattern: object, new: object, text: object, which: object = False) -> str:
     r"""`string-substitute`: the first match, all with #t, or the nth; \1 in the new text is a group."""
+    import re
+
     place = whole(which) if isinstance(which, int) and not isinstance(which, bool) else 1
     count = 0
 
@@ -100,6 +105,8 @@ def _index(what: object, text: object, start: object = 0) -> object:
 
 
 def _regexp(text: object, caseless: object = False, extended: object = False, wide: object = False) -> Regex:
+    from mt.scheme.patterns import Regex
+
     flags = ("i" if is_true(caseless) else "") + ("x" if is_true(extended) else "") + ("u" if is_true(wide) else "")
     return text if isinstance(text, Regex) else Regex(string_of(text), flags)
 
@@ -143,7 +150,7 @@ TEXTUAL: dict[str, object] = {
     "string->number": _string_to_number,
     "regexp": _regexp,
     "regex": _regexp,
-    "regexp?": lambda v: isinstance(v, Regex),
+    "regexp?": lambda v: type(v).__name__ == "Regex",
     "->string": lambda v: to_text(v),
     "string->symbol": lambda s: Symbol(string_of(s)),
     "symbol->string": lambda s: str(s) if isinstance(s, Symbol) else string_of(s),
