@@ -94,11 +94,17 @@ def source_of(root: str) -> Source:
     """List a test directory once; `tmp_run` (runs kept inside the test) and links out of it stay as they are."""
     entries: list[tuple[str, str, int, bytes | None, str]] = []
     try:
+        stamp = stamp_of(root)
         _list(root, "", entries)
-        top = os.stat(root)
     except OSError as e:
         raise MtError(f"cannot read test directory '{e.filename or root}': {why(e)}") from e
-    return Source(root, tuple(entries), (top.st_mtime_ns, top.st_ino))
+    return Source(root, tuple(entries), stamp)
+
+
+def stamp_of(root: str) -> tuple[int, int]:
+    """What changes when an entry of a test directory, or its testconfig, is changed."""
+    config = os.stat(os.path.join(root, "testconfig"))
+    return os.stat(root).st_mtime_ns, config.st_mtime_ns
 
 
 def _list(root: str, below: str, entries: list[tuple[str, str, int, bytes | None, str]]) -> None:

@@ -20,11 +20,9 @@ Pairs = Sequence[tuple[str, str]]
 
 
 class Shared(NamedTuple):
-    """What every case of a run has in common: variables, and the texts of megatest.sh and megatest.csh for them."""
+    """The variables that every case of a run has in common."""
 
     env: Mapping[str, str]
-    sh: Mapping[str, str]
-    csh: Mapping[str, str]
 
 
 class Who(NamedTuple):

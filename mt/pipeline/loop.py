@@ -13,7 +13,7 @@ import heapq
 import os
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from mt.errors import StoreError
@@ -23,14 +23,15 @@ from mt.pipeline.crew import Answer, Crew, Died
 from mt.pipeline.interrupts import Interrupts
 from mt.pipeline.limits import Limits
 from mt.pipeline.plan import Closed, Move, NeedItems, Plan, Ready
-from mt.states import verdict
+from mt.states import LIVE, verdict
+from mt.testspec import Item
 
 _BEAT = 0.5
 _QUICK_BEAT = 0.1
 
 
 class Beat(NamedTuple):
-    """What happened: rows that ended; `decided` were closed by the controller, `ran` by a worker (which recorded them)."""
+    """Rows that ended: `ran` were recorded by their workers, `decided` are the controller's to record."""
 
     ran: tuple[CaseRow, ...] = ()
     decided: tuple[CaseRow, ...] = ()
@@ -53,8 +54,8 @@ class Desk(Protocol):
         """Why a case need not run (its [skip] section), or empty."""
         ...
 
-    def items(self, test: str) -> Iterable[tuple[tuple[str, str], ...]]:
-        """The items of a test that were to be computed late."""
+    def items(self, test: str) -> Sequence[Item] | None:
+        """The items of a test that were to be computed late; None when it has none."""
         ...
 
     def register(self, cases: Iterable[CaseKey]) -> None:
@@ -71,6 +72,14 @@ class Desk(Protocol):
 
     def adopted(self) -> list[CaseRow]:
         """Cases of an earlier controller's workers that have ended since the last call."""
+        ...
+
+    def last_word(self, key: CaseKey) -> CaseRow | None:
+        """What is recorded of a case whose worker has just died."""
+        ...
+
+    def clean_up(self, row: CaseRow) -> None:
+        """End what a dead worker's case left running."""
         ...
 
     def orders(self) -> Iterable[Callable[[Loop], None]]:
@@ -162,7 +171,7 @@ class Loop:
     def expand(self, test: str) -> None:
         """Compute a test's items now, and go on with its cases."""
         before = len(self.plan.cases)
-        moves = list(self.plan.expanded(test, tuple(self.desk.items(test))))
+        moves = list(self.plan.expanded(test, self.desk.items(test)))
         self.desk.register(self.plan.cases[before:])
         self.take(moves)
 
@@ -261,17 +270,26 @@ class Loop:
             self.poll.unregister(fd)
 
     def bereaved(self, dead: Died) -> None:
-        """A worker died: its case is interrupted, and is tried once more unless the store itself failed."""
+        """A worker died.  What it had recorded counts; a case without an end is interrupted and tried once more.
+
+        Raises StoreError when it left because it could not record.
+        """
         if dead.status:
             raise StoreError(dead.error)
         if dead.number is None:
             return
         self.freed(dead.number)
         key = self.plan.cases[dead.number]
-        row = self.recorded[key]._replace(state="INCOMPLETE", status="DEAD", comment=dead.error, end=time.time())
-        row = row._replace(gen=row.gen + 1000)  # above whatever the dead worker may still have written
+        last = self.desk.last_word(key)
+        row = self.recorded[key]
+        if last is not None and last.attempt == row.attempt and last.state not in (*LIVE, "NOT_STARTED"):
+            self.over(dead.number, last)
+            return
+        if last is not None and last.attempt == row.attempt:
+            row = last
+        self.desk.clean_up(row)
+        row = row._replace(gen=row.gen + 1, state="INCOMPLETE", status="DEAD", comment=dead.error, end=time.time())
         self.decided.append(row)
-        self.recorded[key] = row
         self.over(dead.number, row, recorded=True)
 
     def freed(self, number: int) -> None:
@@ -305,6 +323,15 @@ class Loop:
         if row.status == "DEAD" and row.state == "INCOMPLETE":
             return tried < max(self.policy.retries, 1)
         return kind in self.policy.retry and tried < self.policy.retries and row.state != "KILLED"
+
+    def run_again(self, numbers: Iterable[int]) -> None:
+        """Ended cases are asked for once more: they and what was closed because of them wait again."""
+        waiting, moves = self.plan.reopen(numbers)
+        for number in waiting:
+            row = self.next_row(number)
+            self.decided.append(row)
+            self.recorded[row.key] = row
+        self.take(moves)
 
     # -- interrupts -----------------------------------------------------------------------------
 

@@ -1,0 +1,191 @@
+"""The world around the run loop: the area, the store, the requests of others, other runs.
+
+The loop itself knows none of them (`loop.Desk` says what it asks).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from mt import queries
+from mt.area import Area
+from mt.db import Store
+from mt.environ import Env
+from mt.errors import BusyError, MtError
+from mt.fold import Folder
+from mt.journal import Journal
+from mt.locks.filelock import held
+from mt.model import CaseKey, CaseRow, RunKey
+from mt.pipeline import control, history, skip
+from mt.pipeline.loop import Loop
+from mt.pipeline.plan import Plan, Selection
+from mt.states import LIVE
+from mt.stdio import say
+from mt.testspec import Item
+
+Again = Callable[[CaseRow], bool]
+
+
+class Ground(NamedTuple):
+    """What one controlled run stands on."""
+
+    area: Area
+    store: Store
+    run_id: int
+    run: RunKey
+    journal: Journal
+    folder: Folder
+
+
+class RunDesk:
+    """The real Desk of one run."""
+
+    def __init__(self, ground: Ground, plan: Plan, living: Sequence[CaseRow]) -> None:
+        self.ground = ground
+        self.plan = plan
+        self.living = {row.key: row for row in living}
+        self.claims: dict[CaseKey, ExitStack] = {}
+        self.ctl_dir = ground.store.ctl_dir(ground.run_id)
+        self.journal_dir = ground.store.journal_dir(ground.run_id)
+
+    # -- what may be skipped, and late items ----------------------------------------------------
+
+    def skip(self, case: CaseKey, number: int) -> str:
+        """The reason of the test's [skip] section, or empty."""
+        spec = self.plan.spec_of(number)
+        if spec.skip is None:
+            return ""
+        if spec.dynamic:
+            spec = self.ground.area.case_spec(case.test, env_of(self.ground.area, case, self.plan.item_of(number)))
+            if spec.skip is None:
+                return ""
+        kind, value = spec.skip
+        return skip.reason(kind, value, spec.dir, lambda: self.others(case), time.time())
+
+    def others(self, case: CaseKey) -> Iterator[CaseRow]:
+        """Rows of the same case in all runs of this target but this one."""
+        for run in queries.find_runs(self.ground.store, self.ground.run.target):
+            if run.id != self.ground.run_id:
+                yield from queries.cases(self.ground.store, run.id, key=case)
+
+    def items(self, test: str) -> Sequence[Item] | None:
+        """Run the deferred commands of a test's item lists now; None when it has none after all."""
+        return self.ground.area.late_items(test)
+
+    def register(self, cases: Iterable[CaseKey]) -> None:
+        """Record new cases as waiting, one event for each test."""
+        by_test: dict[str, list[str]] = {}
+        for key in cases:
+            by_test.setdefault(key.test, []).append(key.item)
+        with self.ground.journal.batch() as journal:
+            for test, items in by_test.items():
+                journal.emit("cases", test=test, items=items, attempt=1, gen=0, state="NOT_STARTED", status="n/a")
+
+    # -- exclusive cases ------------------------------------------------------------------------
+
+    def claim(self, case: CaseKey) -> bool:
+        """Take the area-wide lock of an exclusive case, if it is free."""
+        stack = ExitStack()
+        path = self.ground.store.lock_path("only." + control.control_name(case).removesuffix(".ctl"))
+        try:
+            stack.enter_context(held(path, wait=False, what=f"exclusive case {case}"))
+        except BusyError:
+            return False
+        self.claims[case] = stack
+        return True
+
+    def release(self, case: CaseKey) -> None:
+        """Give the lock back."""
+        stack = self.claims.pop(case, None)
+        if stack is not None:
+            stack.close()
+
+    # -- workers of an earlier controller, and our own dead ones ---------------------------------
+
+    def adopted(self) -> list[CaseRow]:
+        """Adopted cases that have ended: by their own verdict, or because their worker died."""
+        self.ground.folder.fold()
+        alive = history.Alive(self.journal_dir)
+        ended: list[CaseRow] = []
+        for key, old in list(self.living.items()):
+            lives = alive(old)
+            row = self.recorded(key) if lives else self.last_word(key)
+            if row is not None and row.state not in LIVE:
+                ended.append(row)
+            elif not lives:
+                history.end_leftovers([row or old])
+                row = history.interrupted(row or old)
+                self.ground.journal.emit_row("case", row)
+                ended.append(row)
+            else:
+                continue
+            del self.living[key]
+        return ended
+
+    def last_word(self, key: CaseKey) -> CaseRow | None:
+        """What is recorded of a case after everything that was written has been folded."""
+        self.ground.folder.fold()
+        return self.recorded(key)
+
+    def recorded(self, key: CaseKey) -> CaseRow | None:
+        """What is recorded of a case now."""
+        return next(iter(queries.cases(self.ground.store, self.ground.run_id, key=key)), None)
+
+    def clean_up(self, row: CaseRow) -> None:
+        """End what a dead worker's case left running."""
+        history.end_leftovers([row])
+
+    # -- requests -------------------------------------------------------------------------------
+
+    def orders(self) -> Iterator[Callable[[Loop], None]]:
+        """What others ask of this run; each file is removed once it has been followed."""
+        for path, body in control.requests(self.ctl_dir):
+            yield lambda loop, path=path, body=body: self.follow(loop, path, body)  # type: ignore[misc]
+
+    def follow(self, loop: Loop, path: str, body: Mapping[str, Any]) -> None:
+        """Follow one request; one that cannot be followed is said and dropped."""
+        kind, by = str(body.get("kind")), str(body.get("by", "somebody"))
+        try:
+            if kind == "run":
+                self.join(loop, body)
+            elif kind in (control.DRAIN, control.CANCEL):
+                loop.ask(kind, by)
+            else:
+                say(f"request '{os.path.basename(path)}' asks for something unknown: '{kind}'")
+        except MtError as e:
+            say(f"request of {by}: {e.what}")
+        control.forget(path)
+
+    def join(self, loop: Loop, body: Mapping[str, Any]) -> None:
+        """Take the cases of another `mt run` or `mt rerun` into this run."""
+        want = Selection(str(body.get("patterns") or "%"), body.get("tags"))
+        again = again_of(body.get("again"))
+        before = len(self.plan.cases)
+        moves = list(self.plan.add(want))
+        fresh = self.plan.cases[before:]
+        self.register(c for c in fresh if c not in loop.recorded)
+        loop.take(moves)
+        loop.run_again([n for n, key in enumerate(self.plan.cases) if wanted(loop.recorded.get(key), again)])
+
+
+def again_of(said: Any) -> Again:
+    """Which ended cases run again, from a request: {"ids": [[test, item], ...]} or {"statuses": [...]}; none else."""
+    if not isinstance(said, Mapping):
+        return history.never
+    ids = {CaseKey(*pair) for pair in said.get("ids") or ()}
+    statuses = frozenset(said.get("statuses") or ())
+    return lambda row: row.key in ids or row.status in statuses or row.state in statuses
+
+
+def wanted(row: CaseRow | None, again: Again) -> bool:
+    """Whether a recorded case is over and is asked for again."""
+    return row is not None and row.state not in LIVE and row.state != "NOT_STARTED" and again(row)
+
+
+def env_of(area: Area, key: CaseKey, item: Item) -> Env:
+    """The area's environment with the names of one case."""
+    return area.env.child({"MT_TEST_NAME": key.test, "MT_ITEMPATH": key.item, **dict(item)}, source="item")

@@ -1,0 +1,126 @@
+"""Make the Setup: everything that all cases of a run share, once, before the first worker is forked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+from mt.area import Area
+from mt.disks import Chooser, free_space, script_space
+from mt.environ import BLACKLIST, Env
+from mt.errors import ConfigError, MtError
+from mt.journal import host_name
+from mt.model import RunKey
+from mt.pipeline import casedir, caseenv
+from mt.pipeline.case import Setup
+from mt.testspec import TestSpec
+
+
+def setup_of(area: Area, run_id: int, run: RunKey, kill_dir: str) -> Setup:
+    """The Setup of one run of an area; raises ConfigError when no disk can take it."""
+    disk = disk_chooser(area)
+    return Setup(
+        run_id=run_id,
+        run=run,
+        db=area.db_dir,
+        kill_dir=kill_dir,
+        linktree=area.linktree,
+        host=host_name(),
+        shared=shared_env(area),
+        spec=area.case_spec,
+        disk=disk,
+        source=Sources().of,
+        copy_command=area.setting("setup", "testcopycmd") or "",
+        limit=limit_of(area),
+        every_stage=(area.setting("setup", "pipefail") or "yes") != "no",
+        environment_files=EnvironmentFiles(area).write,
+    )
+
+
+def limit_of(area: Area) -> float | None:
+    """`[setup] runtimelim` in seconds, None without one."""
+    return area.seconds("setup", "runtimelim")
+
+
+def disk_chooser(area: Area) -> Callable[[TestSpec], str]:
+    """The disk a test's cases go to: its own [disks], else the area's, else `tmp_run` in the test (M10)."""
+    common = area.config.items("disks") if area.config.has("disks") else None
+    script = area.setting("setup", "free-space-script")
+    probe = script_space(script, area.env, area.home) if script else free_space
+    chooser = Chooser(area.number("setup", "minspace", 10000), probe)
+    if common is not None:
+        chooser.choose(common)
+
+    def choose(spec: TestSpec) -> str:
+        entries = spec.disks if spec.disks is not None else common
+        if entries is None:
+            return os.path.join(spec.dir, "tmp_run")
+        try:
+            return chooser.choose(entries).path
+        except ConfigError as e:
+            raise MtError(e.what) from e
+
+    return choose
+
+
+class Sources:
+    """The files of each test, listed when its first case needs them and again when its directory changed."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, casedir.Source] = {}
+
+    def of(self, directory: str) -> casedir.Source:
+        """The files of one test directory."""
+        found = self.known.get(directory)
+        if found is None or found.stamp != casedir.stamp_of(directory):
+            found = self.known[directory] = casedir.source_of(directory)
+        return found
+
+
+def shared_env(area: Area) -> caseenv.Shared:
+    """The variables of every case, in the order of spec/config.md 5.1 (E0 to E4)."""
+    env = area.env.as_dict()
+    if area.runconfigs is not None:
+        pairs = [
+            p for s in ("default", area.target or "") if s and area.runconfigs.has(s) for p in area.runconfigs.items(s)
+        ]
+        caseenv.expanded(pairs, env, caseenv.shell_echo)
+    env.update(area.overrides())
+    env["MT_MEGATEST"] = caseenv.callback()
+    own = caseenv.own_programs()
+    path = env.get("PATH", os.defpath)
+    if own not in path.split(":"):
+        env["PATH"] = f"{path}:{own}"
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MT_CMDINFO"):
+        env.pop(name, None)
+    return caseenv.Shared(env)
+
+
+class EnvironmentFiles:
+    """Writes megatest.sh and megatest.csh into a run directory; what all cases share is formatted once."""
+
+    def __init__(self, area: Area) -> None:
+        listed = area.setting("setup", "blacklistvars")
+        self.blacklist = tuple(listed.split()) if listed is not None else BLACKLIST
+        self.texts: dict[frozenset[str], tuple[str, str]] = {}
+
+    def write(self, directory: str, added: Mapping[str, str], shared: caseenv.Shared) -> None:
+        """Both files; the case's own variables come last."""
+        names = frozenset(added)
+        if names not in self.texts:
+            common = Env({k: v for k, v in shared.env.items() if k not in names})
+            self.texts[names] = (common.sh(self.blacklist), common.csh(self.blacklist))
+        own = Env(added)
+        for name, common_text, own_text in (
+            ("megatest.sh", self.texts[names][0], own.sh(self.blacklist)),
+            ("megatest.csh", self.texts[names][1], own.csh(self.blacklist)),
+        ):
+            _write(os.path.join(directory, name), common_text + own_text)
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        os.write(fd, text.encode("utf-8", "surrogateescape"))
+    finally:
+        os.close(fd)

@@ -1,0 +1,52 @@
+"""What ended becomes recorded, folded and shown, in this order: stored first, shown after.
+
+Each stage takes beats and gives them on, so `run.py` can join them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from mt.fold import Folder
+from mt.journal import Journal
+from mt.model import RunKey, case_id
+from mt.pipeline.loop import Beat
+from mt.pipeline.progress import Progress
+
+#: seconds between two folds while a run is driven
+FOLD_EVERY = 0.5
+
+Beats = Iterator[Beat]
+
+
+def record(beats: Beats, journal: Journal) -> Beats:
+    """Append what the controller itself decided; workers have recorded their own."""
+    for beat in beats:
+        if beat.decided:
+            with journal.batch():
+                for row in beat.decided:
+                    journal.emit_row("case", row)
+        yield beat
+
+
+def fold(beats: Beats, folder: Folder) -> Beats:
+    """Fold the journals now and then, so that queries find the db fresh and need not do it."""
+    last = time.monotonic()
+    for beat in beats:
+        now = time.monotonic()
+        if now - last >= FOLD_EVERY:
+            folder.fold(wait=False)
+            last = time.monotonic()
+        yield beat
+
+
+def show(beats: Beats, progress: Progress, run: RunKey, each: Callable[[Beat], None]) -> Beats:
+    """Tell the user, and whoever wants every beat."""
+    for beat in beats:
+        for row in (*beat.ran, *beat.decided):
+            if row.state != "NOT_STARTED" or row.status != "n/a":
+                progress.ended(row, case_id(run, row.key))
+        progress.tick(beat.running)
+        each(beat)
+        yield beat

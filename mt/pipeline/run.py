@@ -1,0 +1,222 @@
+"""THE MAIN PATH: one run, top to bottom.
+
+    request → plan → history → workers → loop → record → fold → show → verdict
+
+`drive` is the whole of it for the controller of a run.  Only one process
+controls a run (a lock); a second `mt run` leaves its request with the first
+(`join`) and waits with it.  Everything is recorded before it is shown, so the
+same command goes on from wherever this one died.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from mt import queries
+from mt.area import Area
+from mt.db import Store
+from mt.errors import BusyError, MtError
+from mt.fold import Folder, compact
+from mt.journal import Journal, writer_name
+from mt.locks.alive import keep_alive
+from mt.locks.filelock import held
+from mt.model import CaseKey, CaseRow, RunKey
+from mt.pipeline import control, history, hooks
+from mt.pipeline.crew import Crew
+from mt.pipeline.desk import Ground, RunDesk, again_of
+from mt.pipeline.interrupts import Interrupts
+from mt.pipeline.limits import Limits, job_server, slots
+from mt.pipeline.loop import Beat, Loop, Policy, describe_left
+from mt.pipeline.plan import Plan, Selection
+from mt.pipeline.progress import Progress
+from mt.pipeline.ready import setup_of
+from mt.pipeline.record import fold, record, show
+from mt.states import exit_status
+from mt.stdio import say
+
+
+class Request(NamedTuple):
+    """What one command asks of a run."""
+
+    run: RunKey
+    want: Selection
+    again: dict[str, Any] | None = None
+    jobs: int | None = None
+    max_load: float | None = None
+    policy: Policy = Policy()
+    order: Sequence[CaseKey] = ()
+    quiet: bool = False
+    owner: str = ""
+
+
+class Outcome(NamedTuple):
+    """How a command ended: the verdict of its cases, their counts, and what cut it short."""
+
+    status: int
+    counts: dict[tuple[str, str], int]
+    cut: str
+    secs: float
+    ran: int
+
+
+def drive(area: Area, store: Store, request: Request, each: Callable[[Beat], None] = lambda beat: None) -> Outcome:
+    """Control the run until nothing of it is left to do; raises BusyError when somebody else does."""
+    begun = time.monotonic()
+    run_id = store.create_run(request.run, owner=request.owner)
+    with controlled(store, run_id) as ground_of, ground_of(area, request.run) as ground:
+        plan = planned(area, request)
+        past = recall(ground, request)
+        desk = RunDesk(ground, plan, past.living)
+        desk.register(key for key in plan.cases if key not in past.rows)
+        hooks.before(area, request.run, first=not past.rows)
+        with Interrupts() as interrupts:
+            crew = Crew(setup_of(area, run_id, request.run, store.kill_dir(run_id)), store.journal_dir(run_id))
+            limits = limits_of(area, request)
+            loop = Loop(plan, crew, limits, interrupts, desk, request.policy, past.rows)
+            loop.bump = 1 if past.living else 0
+            progress = Progress(str(request.run), len(plan.cases), quiet=request.quiet, slots=limits.slots)
+            beats = loop.beats(past.kept, past_of(past.living))
+            kept = record(beats, ground.journal)
+            folded = fold(kept, ground.folder)
+            ran = sum(len(beat.ran) for beat in show(folded, progress, request.run, each))
+            progress.clear()
+            limits.close()
+        hooks.after(area, request.run)
+        ground.folder.fold()
+        rows = loop.recorded
+        if loop.left:
+            say(describe_left(loop.left))
+    counts = history.counts(rows, plan.cases)
+    finish(store, run_id)
+    status = 130 if interrupts.level else exit_status(counts)
+    return Outcome(status, counts, loop.draining, time.monotonic() - begun, ran)
+
+
+def planned(area: Area, request: Request) -> Plan:
+    """The plan of a request, with what was put right in the tests said once."""
+    plan = Plan.of(area.tests(), area.spec, request.want)
+    for problem in plan.problems:
+        say(f"{problem.where}: {problem.text}" if problem.where else problem.text)
+    if request.order:
+        plan.prefer(request.order)
+    return plan
+
+
+def recall(ground: Ground, request: Request) -> history.History:
+    """What is recorded; cases of dead workers become interrupted ones, and what they left running is ended."""
+    ground.folder.fold()
+    rows = queries.cases(ground.store, ground.run_id)
+    past = history.sort_out(rows, history.Alive(ground.store.journal_dir(ground.run_id)), again_of(request.again))
+    if past.dead:
+        history.end_leftovers(past.dead)
+        with ground.journal.batch() as journal:
+            for row in map(history.interrupted, past.dead):
+                journal.emit_row("case", row)
+                past.rows[row.key] = row
+    return past
+
+
+def past_of(living: Sequence[CaseRow]) -> list[CaseKey]:
+    """The keys of rows."""
+    return [row.key for row in living]
+
+
+@contextmanager
+def controlled(store: Store, run_id: int) -> Iterator[Callable[[Area, RunKey], Any]]:
+    """Be the one controller of a run for the block."""
+
+    @contextmanager
+    def ground(area: Area, run: RunKey) -> Iterator[Ground]:
+        directory = store.journal_dir(run_id)
+        writer = writer_name()
+        alive = keep_alive(os.path.join(directory, f"{writer}.ndjson"))
+        try:
+            with Journal(directory, writer) as journal:
+                folder = Folder(store, run_id)
+                try:
+                    yield Ground(area, store, run_id, run, journal, folder)
+                finally:
+                    folder.close()
+        finally:
+            os.close(alive)
+
+    with held(store.lock_path(f"run.{run_id}"), wait=False, what="controls the run"):
+        yield ground
+
+
+def limits_of(area: Area, request: Request) -> Limits:
+    """Slots, groups, load and make's tokens for a request."""
+    server = None if request.jobs else job_server(os.environ.get("MAKEFLAGS", ""))
+    groups = {k: int(float(v)) for k, v in area.config.items("jobgroups") if v.replace(".", "", 1).strip().isdigit()}
+    configured = area.setting("setup", "max_concurrent_jobs")
+    load = request.max_load if request.max_load is not None else load_of(area)
+    return Limits(slots(request.jobs, configured, served=server is not None), groups, load, server)
+
+
+def load_of(area: Area) -> float | None:
+    """`[jobtools] maxload` in load per processor, for the whole machine; none when it is not set."""
+    per_core = area.setting("jobtools", "maxload")
+    try:
+        return max(float(per_core), 0.5) * (os.cpu_count() or 1) if per_core else None
+    except ValueError:
+        return None
+
+
+def finish(store: Store, run_id: int) -> None:
+    """Store what the run rolls up to now that nobody controls it, and compact its journals when it is over."""
+    folder = Folder(store, run_id)
+    try:
+        folder.settle()
+    finally:
+        folder.close()
+    try:
+        compact(store, run_id)
+    except BusyError:
+        pass
+
+
+def join(store: Store, request: Request) -> str:
+    """Leave a request with the controller of a run; gives the path of the request."""
+    run_id = store.run_id(request.run)
+    if run_id is None:
+        raise MtError(f"no run '{request.run}'")
+    want = request.want
+    return control.ask(
+        store.ctl_dir(run_id), "run", by=request.owner, patterns=want.patterns, tags=want.tags, again=request.again
+    )
+
+
+def run(area: Area, request: Request, each: Callable[[Beat], None] = lambda beat: None) -> Outcome:
+    """Drive the run, or join the one that drives it and wait; then drive on if it left before it read the request."""
+    store = Store(area.home, create=True)
+    try:
+        return drive(area, store, request, each)
+    except BusyError as e:
+        if "run." not in e.what:
+            raise
+        path = join(store, request)
+        say(f"{e.what.partition(': ')[2]} drives this run: joining it")
+    run_id = store.create_run(request.run, owner=request.owner)
+    with held(store.lock_path(f"run.{run_id}"), wait=True, what="waits for the run"):
+        pass
+    if os.path.exists(path):
+        control.forget(path)
+        return run(area, request, each)
+    return looked_up(area, store, run_id, request)
+
+
+def looked_up(area: Area, store: Store, run_id: int, request: Request) -> Outcome:
+    """The verdict of a request that somebody else has driven."""
+    folder = Folder(store, run_id)
+    try:
+        folder.fold()
+    finally:
+        folder.close()
+    rows = {row.key: row for row in queries.cases(store, run_id)}
+    tests = {key.test for key in planned(area, request).cases}
+    counts = history.counts(rows, [key for key in rows if key.test in tests])
+    return Outcome(exit_status(counts), counts, "", 0.0, 0)
