@@ -1,0 +1,212 @@
+"""Questions about runs and what is in them; nothing is changed, nothing is folded (see `fold.refresh`).
+
+Rows come as the named tuples of `model`, by test and item.  A run that was
+registered and never folded has no db yet: its answers are empty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from mt import db, db_main
+from mt.db_schema import RUN
+from mt.model import CaseKey, CaseRow, RunRow, StepRow, ValueRow
+from mt.states import roll_items
+
+
+class Top(NamedTuple):
+    """A test of a run with what its cases roll up to; `items` is False when it has none."""
+
+    test: str
+    state: str
+    status: str
+    cases: int
+    items: bool
+    counts: dict[tuple[str, str], int]
+
+
+class Said(NamedTuple):
+    """What a test said of itself, at a moment (seconds since 1970)."""
+
+    test: str
+    item: str
+    attempt: int
+    state: str
+    status: str
+    comment: str
+    log: str
+    time: float
+
+
+class Note(NamedTuple):
+    """Why something was decided about a case, at a moment (seconds since 1970)."""
+
+    test: str
+    item: str
+    attempt: int
+    text: str
+    time: float
+
+
+# -- runs
+
+
+def find_runs(
+    store: db.Store,
+    target: str | None = None,
+    name: str | None = None,
+    *,
+    owner: str | None = None,
+    order: str = "start",
+) -> list[RunRow]:
+    """Runs by patterns of target and name, oldest first; each as it was when it was last folded."""
+    with db_main.reading(store) as conn:
+        found = db_main.select_runs(conn, target=_exact(target), name=_exact(name), owner=owner, order=order)
+        return [run for run in found if _fits(target, run.target) and _fits(name, run.name)]
+
+
+def _exact(pattern: str | None) -> str:
+    """A name for SQL to look up; everything for a pattern, because people's patterns know lists and parts."""
+    return "%" if not pattern or any(c in "%*?[," for c in pattern) else pattern
+
+
+def _fits(pattern: str | None, text: str) -> bool:
+    if pattern is None or pattern in ("%", "*", text):
+        return True
+    from mt.patterns import like
+
+    return like(pattern, text)
+
+
+def last_run(store: db.Store, owner: str | None = None) -> RunRow | None:
+    """The run that was begun last, of one owner or of anybody."""
+    with db_main.reading(store) as conn:
+        return next(db_main.select_runs(conn, owner=owner, order="-start"), None)
+
+
+def run_of(store: db.Store, run_id: int) -> RunRow | None:
+    """One run by its id."""
+    with db_main.reading(store) as conn:
+        found = conn.execute(f"SELECT {db_main._COLUMNS} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
+    return db_main.run_row(found) if found else None
+
+
+# -- what is in a run
+
+
+def _select(store: db.Store, run_id: int, sql: str, values: Sequence[object] = ()) -> Iterator[Any]:
+    path = store.run_db_path(run_id)
+    if not os.path.exists(path):
+        return
+    with db.sql_errors(path), closing(db.reader(path, RUN)) as conn:
+        yield from conn.execute(sql, values)
+
+
+def _where(
+    key: CaseKey | None, tests: Iterable[str] | None, more: Mapping[str, Sequence[str]]
+) -> tuple[str, list[object]]:
+    """The WHERE clause for one case, or some tests, and columns that must be one of several words."""
+    parts: list[str] = []
+    values: list[object] = []
+    if key is not None:
+        parts.append("test = ? AND item = ?")
+        values += key
+    for column, words in (("test", None if tests is None else list(tests)), *more.items()):
+        if words is not None and (words or column == "test"):
+            parts.append(f"{column} IN (SELECT value FROM json_each(?))")  # noqa: S608 - columns of this module
+            values.append(json.dumps(words))
+    return (" WHERE " + " AND ".join(parts) if parts else ""), values
+
+
+_CASE = ", ".join(f'"{name}"' for name in CaseRow._fields)
+_BEGAN = "CASE WHEN began > 0 THEN began ELSE start END"
+_STEP = ", ".join(_BEGAN if name == "start" else name for name in StepRow._fields)
+_VALUE = ", ".join(ValueRow._fields)
+
+
+def cases(
+    store: db.Store,
+    run_id: int,
+    *,
+    key: CaseKey | None = None,
+    tests: Iterable[str] | None = None,
+    states: Sequence[str] = (),
+    statuses: Sequence[str] = (),
+) -> Iterator[CaseRow]:
+    """The cases of a run, or one of them, or those of some tests; only in these states and statuses."""
+    where, values = _where(key, tests, {"state": states, "status": statuses})
+    return map(CaseRow._make, _select(store, run_id, f"SELECT {_CASE} FROM cases{where} ORDER BY test, item", values))  # noqa: S608
+
+
+def attempts(store: db.Store, run_id: int, *, key: CaseKey | None = None) -> Iterator[CaseRow]:
+    """Older attempts, each as it was last, oldest first."""
+    where, values = _where(key, None, {})
+    sql = f"SELECT {_CASE} FROM attempts{where} ORDER BY test, item, attempt"  # noqa: S608 - columns of this module
+    return map(CaseRow._make, _select(store, run_id, sql, values))
+
+
+def steps(
+    store: db.Store, run_id: int, *, key: CaseKey | None = None, tests: Iterable[str] | None = None
+) -> Iterator[StepRow]:
+    """Steps of all attempts, in the order in which they began."""
+    where, values = _where(key, tests, {})
+    order = "test, item, attempt, number, began, start"
+    for row in _select(store, run_id, f"SELECT {_STEP} FROM steps{where} ORDER BY {order}", values):  # noqa: S608
+        step = StepRow._make(row)
+        yield step._replace(exits=tuple(json.loads(str(step.exits))))
+
+
+def values(
+    store: db.Store, run_id: int, *, key: CaseKey | None = None, tests: Iterable[str] | None = None
+) -> Iterator[ValueRow]:
+    """Measured values of all attempts."""
+    where, bound = _where(key, tests, {})
+    order = "test, item, attempt, category, variable"
+    return map(ValueRow._make, _select(store, run_id, f"SELECT {_VALUE} FROM vals{where} ORDER BY {order}", bound))  # noqa: S608
+
+
+def said(store: db.Store, run_id: int, *, key: CaseKey | None = None) -> Iterator[Said]:
+    """What tests said of themselves, in order."""
+    where, bound = _where(key, None, {})
+    sql = f"SELECT test, item, attempt, state, status, comment, log, t FROM said{where} ORDER BY t, writer, seq"  # noqa: S608
+    return map(Said._make, _select(store, run_id, sql, bound))
+
+
+def notes(store: db.Store, run_id: int, *, key: CaseKey | None = None) -> Iterator[Note]:
+    """Notes, in order."""
+    where, bound = _where(key, None, {})
+    sql = f"SELECT test, item, attempt, text, t FROM notes{where} ORDER BY t, writer, seq"  # noqa: S608
+    return map(Note._make, _select(store, run_id, sql, bound))
+
+
+def counts(store: db.Store, run_id: int) -> dict[tuple[str, str], int]:
+    """{(state, status): n} over the cases of a run."""
+    return {(s, t): n for s, t, n in _select(store, run_id, "SELECT state, status, n FROM totals")}
+
+
+def tops(store: db.Store, run_id: int) -> list[Top]:
+    """One record for each test, its items rolled up (spec/runs.md 3.3)."""
+    tally: dict[str, dict[tuple[str, str], int]] = {}
+    for test, state, status, n in _select(store, run_id, "SELECT test, state, status, n FROM counts ORDER BY test"):
+        tally.setdefault(test, {})[state, status] = n
+    plain = {test for (test,) in _select(store, run_id, "SELECT test FROM cases WHERE item = ''")}
+    found = []
+    for test, counted in tally.items():
+        rolled = next(iter(counted)) if test in plain else roll_items(counted)
+        if rolled:
+            found.append(Top(test, *rolled, sum(counted.values()), test not in plain, counted))
+    return found
+
+
+def durations(store: db.Store, target: str | None = None, *, runs: int = 5) -> dict[CaseKey, float]:
+    """Seconds that cases took when they last ended well, from the newest runs of a target."""
+    found: dict[CaseKey, float] = {}
+    for run in reversed(find_runs(store, target)[-runs:]):
+        sql = "SELECT test, item, secs FROM cases WHERE state = 'COMPLETED' AND status IN ('PASS', 'WARN') AND secs > 0"
+        for test, item, secs in _select(store, run.id, sql):
+            found.setdefault(CaseKey(test, item), secs)
+    return found
