@@ -22,7 +22,7 @@ EXIT STATUS
 
 SEE ALSO
 
-    mt-value, mt-tests, mt-history
+    mt-value, mt-tests, mt-times
 """
 
 from __future__ import annotations
