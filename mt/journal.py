@@ -57,7 +57,7 @@ def boot_id() -> str:
 def host_name() -> str:
     """This host's name with only characters that are safe in a file name."""
     name = os.uname().nodename or "localhost"
-    return "".join(c if c.isalnum() and c.isascii() or c in "._" else "_" for c in name)
+    return "".join(c if (c.isalnum() and c.isascii()) or c in "._" else "_" for c in name)
 
 
 def writer_name() -> str:

@@ -1,0 +1,267 @@
+"""main.db: the list of runs with what they roll up to, and the metadata of tests.
+
+Everything in it can be made again: which runs exist from their run.json, how
+they went from their own db.  So a lost main.db is filled anew when it is next
+written, and a lost row comes back the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+
+from mt import db
+from mt.db_schema import MAIN, RUN
+from mt.errors import StoreError, why
+from mt.locks.filelock import is_held
+from mt.model import RunKey, RunRow
+from mt.states import roll_run
+
+Counts = Mapping[tuple[str, str], int]
+
+MetaRow = tuple[str, str, str, float, str, int]
+
+UPSERT_TEST_META = (
+    "INSERT INTO test_meta VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (test, key) DO UPDATE"
+    " SET value = excluded.value, t = excluded.t, writer = excluded.writer, seq = excluded.seq"
+    " WHERE (excluded.t, excluded.writer, excluded.seq) > (t, writer, seq)"
+)
+
+_COLUMNS = 'id, target, name, state, status, owner, start, "end", counts, comment'
+
+
+@contextmanager
+def writing(store: db.Store) -> Iterator[sqlite3.Connection]:
+    """main.db in a write transaction under its lock; a new one knows all runs that are on the disk."""
+    path = store.main_path
+    with db.locked(store, "main.db"), db.sql_errors(path):
+        fresh = not db._has_bytes(path)
+        with closing(db.connect(path, MAIN)) as conn, db.transaction(conn):
+            if fresh:
+                adopt(store, conn)
+            yield conn
+
+
+@contextmanager
+def reading(store: db.Store) -> Iterator[sqlite3.Connection]:
+    """main.db for questions."""
+    with db.sql_errors(store.main_path), closing(db.reader(store.main_path, MAIN)) as conn:
+        yield conn
+
+
+def adopt(store: db.Store, conn: sqlite3.Connection, above: int = 0) -> None:
+    """Register the runs on disk with an id greater than `above` that main.db does not know."""
+    known = {i for (i,) in conn.execute("SELECT id FROM runs")}
+    for run_id in store.run_ids_on_disk():
+        facts = store.run_facts(run_id) if run_id > above and run_id not in known else None
+        if facts:
+            _insert(conn, run_id, facts)
+            _roll_again(store, conn, run_id)
+
+
+def _roll_again(store: db.Store, conn: sqlite3.Connection, run_id: int) -> None:
+    """What a run rolls up to, from its own db as it stands; a db that cannot be read leaves the row as it is."""
+    try:
+        with closing(db.reader(store.run_db_path(run_id), RUN)) as run:
+            counts = {(s, t): n for s, t, n in run.execute("SELECT state, status, n FROM totals")}
+            info = dict(run.execute("SELECT key, value FROM info"))
+            told = dict(run.execute("SELECT key, value FROM meta WHERE key IN ('owner', 'comment')"))
+            metas = run.execute("SELECT test, key, value, t, writer, seq FROM test_meta").fetchall()
+    except (StoreError, sqlite3.Error):
+        return
+    said = {n: str(json.loads(v)) for n, v in told.items()}
+    _update(conn, run_id, counts, is_controlled(store, run_id), info, said)
+    conn.executemany(UPSERT_TEST_META, metas)
+
+
+def _insert(conn: sqlite3.Connection, run_id: int, facts: Mapping[str, object]) -> None:
+    conn.execute(
+        "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, 'NOT_STARTED', 'n/a', ?, ?, 0, '{}', ?, 0)",
+        (
+            run_id,
+            str(facts["target"]),
+            str(facts["run"]),
+            str(facts.get("owner", "")),
+            _number(facts.get("t")),
+            str(facts.get("comment", "")),
+        ),
+    )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def run_id(store: db.Store, key: RunKey) -> int | None:
+    """The id of a run; asks the disk where there is no main.db."""
+    if not db._has_bytes(store.main_path):
+        return next((i for i in store.run_ids_on_disk() if store.run_key(i) == key), None)
+    with reading(store) as conn:
+        return _known(conn, key)
+
+
+def _known(conn: sqlite3.Connection, key: RunKey) -> int | None:
+    found = conn.execute("SELECT id FROM runs WHERE target = ? AND name = ?", key).fetchone()
+    return int(found[0]) if found else None
+
+
+def create_run(store: db.Store, key: RunKey, *, owner: str, comment: str = "") -> int:
+    """See `Store.create_run`.  Directory first, then run.json by rename, then the row: death between loses nothing."""
+    with writing(store) as conn:
+        newest = conn.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0]
+        adopt(store, conn, newest)
+        found = _known(conn, key)
+        if found is None:
+            found = _reserve(store, conn)
+            facts = {"target": key.target, "run": key.name, "id": found, "owner": owner, "comment": comment}
+            facts["t"] = round(time.time(), 3)
+            _write_json(os.path.join(store.journal_dir(found), "run.json"), facts)
+            _insert(conn, found, facts)
+        _make_run_dirs(store, found)
+    return found
+
+
+def _reserve(store: db.Store, conn: sqlite3.Connection) -> int:
+    """A new id: greater than any in main.db, on disk, or in `journal/last`, and its directory made."""
+    last = os.path.join(store.root, "journal", "last")
+    try:
+        with open(last, encoding="ascii") as f:
+            used = int(f.read())
+    except (OSError, ValueError):
+        used = 0
+    newest = conn.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0]
+    new: int = max([used, newest, *store.run_ids_on_disk()]) + 1
+    try:
+        os.makedirs(store.journal_dir(new))
+        _write_json(last, new)
+    except OSError as e:
+        raise StoreError(f"cannot make '{store.journal_dir(new)}': {why(e)}") from e
+    return new
+
+
+def _make_run_dirs(store: db.Store, run_id: int) -> None:
+    for path in (os.path.join(store.journal_dir(run_id), "drop"), store.ctl_dir(run_id), store.kill_dir(run_id)):
+        os.makedirs(path, exist_ok=True)
+
+
+def _write_json(path: str, what: object) -> None:
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as f:
+            json.dump(what, f)
+        os.rename(temporary, path)
+    except OSError as e:
+        raise StoreError(f"cannot write '{path}': {why(e)}") from e
+
+
+def update_run(
+    store: db.Store,
+    run_id: int,
+    *,
+    counts: Counts,
+    end: float = 0.0,
+    rev: int = 0,
+    said: Mapping[str, str] | None = None,
+    metas: Iterable[MetaRow] = (),
+) -> None:
+    """Store what a run rolls up to, unless a later fold (greater `rev`) was stored before.
+
+    `end` is the latest end of a case; it is kept only once the run is over.
+    `said` may have an owner and a comment; `metas` is metadata of tests, see `update_test_meta`.
+    """
+    with writing(store) as conn:
+        _update(conn, run_id, counts, is_controlled(store, run_id), {"last_end": end, "rev": rev}, said or {})
+        conn.executemany(UPSERT_TEST_META, metas)
+
+
+def _update(
+    conn: sqlite3.Connection,
+    run_id: int,
+    counts: Counts,
+    controlled: bool,
+    info: Mapping[str, float],
+    said: Mapping[str, str],
+) -> None:
+    state, status = roll_run(counts, controlled=controlled)
+    over = info.get("last_end", 0.0) if state in ("COMPLETED", "INCOMPLETE") else 0.0
+    packed = json.dumps({f"{s}/{t}": n for (s, t), n in sorted(counts.items())})
+    rev = int(info.get("rev", 0))
+    conn.execute(
+        'UPDATE runs SET state = ?, status = ?, "end" = ?, counts = ?, rev = ?,'
+        " owner = coalesce(?, owner), comment = coalesce(?, comment) WHERE id = ? AND rev <= ?",
+        (state, status, over, packed, rev, said.get("owner"), said.get("comment"), run_id, rev),
+    )
+
+
+def is_controlled(store: db.Store, run_id: int) -> bool:
+    """Whether a controller drives this run now."""
+    return is_held(store.lock_path(f"run.{run_id}"))
+
+
+def forget_run(store: db.Store, run_id: int) -> None:
+    """Take a run out of main.db; its files are the caller's business."""
+    with writing(store) as conn:
+        conn.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+
+
+def select_runs(
+    conn: sqlite3.Connection,
+    *,
+    target: str = "%",
+    name: str = "%",
+    since: float = 0.0,
+    order: str = "start",
+    owner: str | None = None,
+) -> Iterator[RunRow]:
+    """Runs by pattern (`%` and `_` as in LIKE, else `*?[]` as in GLOB), as they were last stored.
+
+    `order` is a column of RunRow, with `-` in front for downwards; equal ones go by id.
+    """
+    column = order.lstrip("-")
+    if column not in ("id", "target", "name", "state", "status", "owner", "start", "end"):
+        raise ValueError(f"cannot order runs by {order!r}")
+    down = "DESC" if order.startswith("-") else "ASC"
+    found = conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE {match('target', target)} AND {match('name', name)} AND start >= ?"  # noqa: S608 - columns of a fixed list
+        f' AND owner LIKE ? ORDER BY "{column}" {down}, id {down}',
+        (target, name, since, owner or "%"),
+    )
+    return map(run_row, found)
+
+
+def match(column: str, pattern: str) -> str:
+    """The SQL test of a column against a bound pattern: LIKE when it has a `%`, else GLOB (spec/runs.md 2.3)."""
+    return f"{column} LIKE ?" if "%" in pattern else f"{column} GLOB ?"
+
+
+def run_row(row: tuple[object, ...]) -> RunRow:
+    """A RunRow from the columns of `runs`."""
+    values = list(row)
+    values[8] = json.loads(str(values[8]))
+    return RunRow(*values)  # type: ignore[arg-type]  # the columns of the table, in order
+
+
+def unpack(counts: Mapping[str, int]) -> dict[tuple[str, str], int]:
+    """{(state, status): n} from the {"STATE/STATUS": n} of a RunRow."""
+    return {(s, t): n for (s, _, t), n in ((k.partition("/"), n) for k, n in counts.items())}
+
+
+def update_test_meta(store: db.Store, rows: Iterable[MetaRow]) -> None:
+    """Store metadata of tests, (test, key, value, time, writer, seq) each; the latest wins."""
+    with writing(store) as conn:
+        conn.executemany(UPSERT_TEST_META, rows)
+
+
+def test_meta(store: db.Store, test: str | None = None) -> dict[str, dict[str, str]]:
+    """{test: {key: value}} of `[test_meta]`, of one test or of all that ever ran."""
+    found: dict[str, dict[str, str]] = {}
+    with reading(store) as conn:
+        for name, key, value in conn.execute(
+            "SELECT test, key, value FROM test_meta WHERE ? IS NULL OR test = ? ORDER BY test, key", (test, test)
+        ):
+            found.setdefault(name, {})[key] = value
+    return found

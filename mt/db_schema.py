@@ -1,0 +1,115 @@
+"""The tables of main.db and of a run's db, as ordered migrations counted by `PRAGMA user_version`.
+
+A db of an older version is brought up to date when it is next written; one of
+a newer version is refused and never touched.  Nothing is lost by refusing: a
+run's db is only the fold of its journals.  A change of a table is a new entry
+at the end of its tuple; entries that were released are never edited.
+
+Every table of a run is a *join*: each row is the greatest of the events that
+name its key, so `writer` and `seq` (the id of the event that won) stand in it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from mt.errors import StoreError
+
+Migration = tuple[str, ...]
+
+_CASE_COLUMNS = """
+    test TEXT NOT NULL, item TEXT NOT NULL, attempt INTEGER NOT NULL, gen INTEGER NOT NULL,
+    state TEXT NOT NULL, status TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, job TEXT NOT NULL,
+    start REAL NOT NULL, "end" REAL NOT NULL, secs REAL NOT NULL, cpu REAL NOT NULL, rss INTEGER NOT NULL,
+    dir TEXT NOT NULL, comment TEXT NOT NULL, reason TEXT NOT NULL, token TEXT NOT NULL,
+    writer TEXT NOT NULL, seq INTEGER NOT NULL"""
+
+_RUN_1: Migration = (
+    f"CREATE TABLE cases ({_CASE_COLUMNS}, PRIMARY KEY (test, item)) WITHOUT ROWID",
+    "CREATE INDEX cases_status ON cases (status, state)",
+    f"CREATE TABLE attempts ({_CASE_COLUMNS}, PRIMARY KEY (test, item, attempt)) WITHOUT ROWID",
+    # began is the earliest start that was told of, for an end that does not know its start
+    """CREATE TABLE steps (
+        test TEXT NOT NULL, item TEXT NOT NULL, attempt INTEGER NOT NULL, name TEXT NOT NULL,
+        number INTEGER NOT NULL, state TEXT NOT NULL, status TEXT NOT NULL, exits TEXT NOT NULL,
+        pid INTEGER NOT NULL, start REAL NOT NULL, secs REAL NOT NULL, cpu REAL NOT NULL, rss INTEGER NOT NULL,
+        log TEXT NOT NULL, comment TEXT NOT NULL,
+        began REAL NOT NULL, ended INTEGER NOT NULL, t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL,
+        PRIMARY KEY (test, item, attempt, name)) WITHOUT ROWID""",
+    """CREATE TABLE vals (
+        test TEXT NOT NULL, item TEXT NOT NULL, attempt INTEGER NOT NULL,
+        category TEXT NOT NULL, variable TEXT NOT NULL, value TEXT NOT NULL, expected TEXT NOT NULL,
+        tol TEXT NOT NULL, units TEXT NOT NULL, comment TEXT NOT NULL, status TEXT NOT NULL, type TEXT NOT NULL,
+        t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL,
+        PRIMARY KEY (test, item, attempt, category, variable)) WITHOUT ROWID""",
+    """CREATE TABLE said (
+        test TEXT NOT NULL, item TEXT NOT NULL, attempt INTEGER NOT NULL,
+        state TEXT NOT NULL, status TEXT NOT NULL, comment TEXT NOT NULL, log TEXT NOT NULL,
+        t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (writer, seq)) WITHOUT ROWID""",
+    "CREATE INDEX said_case ON said (test, item, attempt)",
+    """CREATE TABLE notes (
+        test TEXT NOT NULL, item TEXT NOT NULL, attempt INTEGER NOT NULL, text TEXT NOT NULL,
+        t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (writer, seq)) WITHOUT ROWID""",
+    "CREATE INDEX notes_case ON notes (test, item, attempt)",
+    """CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL,
+        t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE test_meta (test TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+        t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (test, key)) WITHOUT ROWID""",
+    """CREATE TABLE counts (test TEXT NOT NULL, state TEXT NOT NULL, status TEXT NOT NULL, n INTEGER NOT NULL,
+        PRIMARY KEY (test, state, status)) WITHOUT ROWID""",
+    """CREATE TABLE totals (state TEXT NOT NULL, status TEXT NOT NULL, n INTEGER NOT NULL,
+        PRIMARY KEY (state, status)) WITHOUT ROWID""",
+    "CREATE TABLE offsets (file TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE bad (file TEXT NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL,
+        PRIMARY KEY (file, at)) WITHOUT ROWID""",
+    # rev counts the folds that changed something; last_end is the latest end of a case
+    "CREATE TABLE info (key TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID",
+)
+
+_MAIN_1: Migration = (
+    """CREATE TABLE runs (id INTEGER PRIMARY KEY, target TEXT NOT NULL, name TEXT NOT NULL,
+        state TEXT NOT NULL, status TEXT NOT NULL, owner TEXT NOT NULL, start REAL NOT NULL, "end" REAL NOT NULL,
+        counts TEXT NOT NULL, comment TEXT NOT NULL, rev INTEGER NOT NULL)""",
+    "CREATE UNIQUE INDEX runs_key ON runs (target, name)",
+    "CREATE INDEX runs_start ON runs (start)",
+    """CREATE TABLE test_meta (test TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+        t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (test, key)) WITHOUT ROWID""",
+)
+
+#: what a run's db and main.db went through
+RUN: tuple[Migration, ...] = (_RUN_1,)
+MAIN: tuple[Migration, ...] = (_MAIN_1,)
+
+
+def version(conn: sqlite3.Connection) -> int:
+    """The schema version of an open db; 0 for a new one."""
+    return int(conn.execute("PRAGMA user_version").fetchone()[0])
+
+
+def check_version(conn: sqlite3.Connection, steps: tuple[Migration, ...], shown: str, mend: str) -> int:
+    """The version, when it is one that this program knows; raises StoreError for a newer one."""
+    found = version(conn)
+    if found > len(steps):
+        raise StoreError(
+            f"cannot use '{shown}': its version {found} is newer than {len(steps)}, the newest this mt knows", hint=mend
+        )
+    return found
+
+
+def migrate(conn: sqlite3.Connection, steps: tuple[Migration, ...], shown: str, mend: str) -> int:
+    """Bring an open db (autocommit) to the newest version in one transaction; gives the version it had."""
+    found = check_version(conn, steps, shown, mend)
+    if found == len(steps):
+        return found
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        now = version(conn)
+        for step in steps[now:]:
+            for statement in step:
+                conn.execute(statement)
+        conn.execute(f"PRAGMA user_version = {len(steps)}")
+        conn.execute("COMMIT")
+    except BaseException:
+        conn.execute("ROLLBACK")
+        raise
+    return found

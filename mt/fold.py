@@ -1,0 +1,252 @@
+"""Fold journals into a run's db: every event exactly once, whoever folds, however often anyone dies.
+
+Under `locks/<id>.db.lock`: look what is new, take over drops, join the new
+events (mt/db_run.py) and store the offsets *in the same transaction*; then
+unlink the drops, give the lock back, and tell main.db.  Death at any point
+leaves a db whose offsets say truly what is in it, and files from which the next
+fold goes on; what is read twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+
+from mt import db, db_main, db_run, journals
+from mt.db_schema import RUN
+from mt.errors import BusyError, StoreError, why
+from mt.journals import GZ, SPOOL, Look, Piece
+from mt.trace import trace
+
+#: events that are joined in memory before they are saved in one transaction
+BATCH = 50_000
+
+
+class Folder:
+    """Folds one run; keeps its connection open between calls and its lock only during one.
+
+    `counts` is what the db holds after the last fold.  Raises StoreError for a
+    db that cannot be used, NotPermitted in an area that cannot be written.
+    """
+
+    def __init__(self, store: db.Store, run_id: int) -> None:
+        self._store = store
+        self._run = run_id
+        self._dir = store.journal_dir(run_id)
+        self._path = store.run_db_path(run_id)
+        self._conn: sqlite3.Connection | None = None
+        self._file: tuple[int, int] = (0, 0)
+        self._offsets: dict[str, int] = {}
+        self._version = -1
+
+    def fold(self, *, wait: bool = True) -> int:
+        """Fold what is new; gives the number of events.  Without `wait`, a lock that is taken means 0.
+
+        Costs one look at the directory when nothing is new.
+        """
+        if self._conn is not None and self._is_same() and not self._news():
+            return 0
+        try:
+            with db.locked(self._store, f"{self._run}.db", wait=wait, what="fold"), db.sql_errors(self._path):
+                done, metas = self._fold()
+        except BusyError:
+            if wait:
+                raise
+            return 0
+        except StoreError:
+            self.close()
+            raise
+        except OSError as e:
+            raise StoreError(f"cannot fold '{self._dir}': {why(e)}") from e
+        if done:
+            trace("fold", self._path, events=done)
+            self._tell_main(metas)
+        return done
+
+    def settle(self) -> int:
+        """Fold, and store the roll-up of the run even when nothing is new: when its controller has left."""
+        done = self.fold()
+        if not done:
+            self._tell_main([])
+        return done
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """{(state, status): n} over the cases of the run as folded; empty before the first fold."""
+        return db_run.totals(self._conn) if self._conn is not None else {}
+
+    def close(self) -> None:
+        """Close the connection; a later fold opens it again."""
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    def __enter__(self) -> Folder:
+        """Close at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _news(self) -> bool:
+        seen = journals.look(self._dir)
+        return bool(seen.drops or seen.news(self._known()))
+
+    def _known(self) -> dict[str, int]:
+        """The stored offsets, read again only when another process has folded."""
+        conn = self._opened()
+        version = conn.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._offsets = db_run.offsets(conn)
+            self._version = version
+        return self._offsets
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._conn is None or not self._is_same():
+            self.close()
+            self._conn = db.connect(self._path, RUN)
+            self._file = _identity(self._path)
+            self._version = -1
+        return self._conn
+
+    def _is_same(self) -> bool:
+        """Whether the open db is still the one at its path, and not one that a rebuild replaced."""
+        return _identity(self._path) == self._file
+
+    def _fold(self) -> tuple[int, list[db_main.MetaRow]]:
+        conn = self._opened()
+        known = self._known()
+        seen = journals.look(self._dir)
+        if seen.drops:
+            seen.sizes[SPOOL] = journals.take_over(self._dir, seen.drops)
+
+        def commit(batch: db_run.Batch, after: Mapping[str, int]) -> list[db_main.MetaRow]:
+            with db.transaction(conn):
+                found = batch.save(conn)
+                db_run.save_offsets(conn, after)
+            known.update(after)
+            return [tuple(row) for row in found]
+
+        done, metas = join(self._dir, seen, known, commit)
+        for name in seen.drops:
+            os.unlink(os.path.join(self._dir, "drop", name))
+        return done, metas
+
+    def _tell_main(self, metas: list[db_main.MetaRow]) -> None:
+        """Store the roll-up; a main.db that cannot be written now is told by the next fold."""
+        conn = self._opened()
+        facts = db_run.info(conn)
+        try:
+            db_main.update_run(
+                self._store,
+                self._run,
+                counts=db_run.totals(conn),
+                end=facts.get("last_end", 0.0),
+                rev=int(facts.get("rev", 0)),
+                said=db_run.said_of_run(conn),
+                metas=metas,
+            )
+        except StoreError as e:
+            trace("fold", self._store.main_path, failed=e.what)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+Commit = Callable[[db_run.Batch, Mapping[str, int]], list[db_main.MetaRow]]
+
+
+def join(directory: str, seen: Look, known: Mapping[str, int], commit: Commit) -> tuple[int, list[db_main.MetaRow]]:
+    """Read what is new in `seen` beyond the offsets `known`, batch by batch; gives the number of events.
+
+    Also used to rebuild and to check, with another `commit`.
+    """
+    batch = db_run.Batch()
+    after: dict[str, int] = {}
+    metas: list[db_main.MetaRow] = []
+    done = 0
+    for piece in _all_pieces(directory, seen, known):
+        take(batch, piece)
+        if piece.after >= 0:
+            after[piece.file] = piece.after
+        if batch.events >= BATCH:
+            done += batch.events
+            metas += commit(batch, after)
+            batch, after = db_run.Batch(), {}
+    if after:
+        done += batch.events
+        metas += commit(batch, after)
+    return done, metas
+
+
+def _all_pieces(directory: str, seen: Look, known: Mapping[str, int]) -> Iterator[Piece]:
+    for name in seen.news(known):
+        start = 0 if name == GZ else known.get(name, 0)
+        yield from journals.pieces(directory, name, start, seen.sizes[name])
+
+
+def take(batch: db_run.Batch, piece: Piece) -> None:
+    """Join the lines of a piece; those that are no events are kept with the place where they stand."""
+    file_writer = journals.writer_of(piece.file)
+    parse = journals.parse
+    join_one = batch.take
+    bad: list[int] = []
+    lines = piece.text.split("\n")
+    for n, line in enumerate(lines):
+        if not line:
+            continue
+        ev = parse(line)
+        if ev is not None:
+            writer = ev.get("w", file_writer)
+            try:
+                join_one(ev, writer if type(writer) is str else file_writer)
+                continue
+            except db_run.Unreadable:
+                pass
+        bad.append(n)
+    for n in bad:
+        at = piece.at + sum(len(line.encode("utf-8", "surrogateescape")) + 1 for line in lines[:n])
+        batch.bad(piece.file, at, lines[n].encode("utf-8", "backslashreplace").decode())
+
+
+def is_behind(store: db.Store, run_id: int) -> bool:
+    """Whether something is in the journals of a run that its db has not; one look, no lock."""
+    seen = journals.look(store.journal_dir(run_id))
+    if seen.drops:
+        return True
+    path = store.run_db_path(run_id)
+    if not os.path.exists(path):
+        return any(seen.sizes.values())
+    try:
+        with db.sql_errors(path), closing(db.reader(path, RUN)) as conn:
+            return bool(seen.news(db_run.offsets(conn)))
+    except db.OldVersion:
+        return True
+
+
+def refresh(store: db.Store, run_id: int) -> bool:
+    """Before a question: fold when something is new and the lock is free at once.
+
+    True when the db has all that was there at the look.  In an area that cannot
+    be written nothing is folded, and the answer is as old as the last fold.
+    """
+    if not is_behind(store, run_id):
+        return True
+    if not store.writable():
+        return False
+    with Folder(store, run_id) as folder:
+        folder.fold(wait=False)
+    return not is_behind(store, run_id)
+
+
+def compact(store: db.Store, run_id: int) -> bool:
+    """Pack the journals of a finished run into one file, see `mt.pack.compact`."""
+    from mt import pack
+
+    return pack.compact(store, run_id)

@@ -1,0 +1,106 @@
+"""Pack the journals of a finished run into one compressed file, safe against death at any step.
+
+Thousands of small files become one, which `mt db rebuild` reads like any
+journal.  Each line carries its writer, and lines that cannot be read are kept
+with the place where they stood, so the db made from it is the same.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+from mt import db, db_run, fold, journals
+from mt.db_schema import RUN
+from mt.errors import StoreError, why
+from mt.journals import GZ, named_line, pieces, writer_of
+from mt.locks.alive import take_dead
+
+
+def compact(store: db.Store, run_id: int) -> bool:
+    """Pack a run's journals into its `all.ndjson.gz`; False when there was nothing to pack.
+
+    Journals whose writer lives stay.  Steps, under the fold lock: fold all;
+    write the old gz with the dead journals and the spool beside it and rename
+    it; store its offset and forget those of the packed files, in one
+    transaction; unlink them.  Death after any step leaves files that are folded
+    and packed once more: events that come twice change nothing.  Raises
+    StoreError, BusyError.
+    """
+    directory = store.journal_dir(run_id)
+    path = store.run_db_path(run_id)
+    with fold.Folder(store, run_id) as folder:
+        folder.fold()
+    try:
+        with db.locked(store, f"{run_id}.db", what="compact"), ExitStack() as stack:
+            names = _dead(directory, stack)
+            if not names:
+                return False
+            with db.sql_errors(path), closing(db.connect(path, RUN)) as conn:
+                known = db_run.offsets(conn)
+                new = {GZ: _write(directory, names, known)} if any(known.get(n) for n in names) else {}
+                with db.transaction(conn):
+                    db_run.move_offsets(conn, names, new)
+            for name in names:
+                os.unlink(os.path.join(directory, name))
+    except OSError as e:
+        raise StoreError(f"cannot pack '{directory}': {why(e)}") from e
+    return True
+
+
+def _dead(directory: str, stack: ExitStack) -> list[str]:
+    """The journals whose writer is gone, each locked until the stack ends, and the spool."""
+    names = []
+    for name in sorted(journals.look(directory).sizes):
+        if name == GZ:
+            continue
+        fd = take_dead(os.path.join(directory, name))
+        if fd is not None:
+            stack.callback(os.close, fd)
+            names.append(name)
+    return names
+
+
+def _write(directory: str, names: list[str], known: dict[str, int]) -> int:
+    """Write the old gz and, as a further member of it, what is folded of the journals; gives its size.
+
+    A torn end was never acknowledged and is left out.
+    """
+    path = os.path.join(directory, GZ)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "wb") as raw:
+            if os.path.exists(path):
+                with open(path, "rb") as old:
+                    shutil.copyfileobj(old, raw, 1 << 20)
+            with gzip.GzipFile("", "wb", 6, raw, 0) as packed:
+                packed.writelines(_lines(directory, names, known))
+            raw.flush()
+            os.fsync(raw.fileno())
+            size = raw.tell()
+        os.rename(temporary, path)
+    except BaseException:
+        _forget(temporary)
+        raise
+    return size
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _lines(directory: str, names: list[str], known: dict[str, int]) -> Iterator[bytes]:
+    """The folded lines of the journals, each with its writer."""
+    for name in names:
+        for piece in pieces(directory, name, 0, known.get(name, 0)):
+            at = piece.at
+            for line in piece.text.split("\n"):
+                if line:
+                    yield named_line(line, writer_of(name), name, at)
+                at += len(line.encode("utf-8", "surrogateescape")) + 1
