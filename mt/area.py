@@ -15,7 +15,8 @@ from mt.config import Config, Problem, Reading, SystemEffects, read
 from mt.durations import read_duration
 from mt.environ import BLACKLIST
 from mt.errors import ConfigError, MtError, why
-from mt.opening import CONFIG, RUNCONFIGS, Opening, find
+from mt.home import CONFIG, find
+from mt.opening import RUNCONFIGS, Opening
 from mt.targets import matching, nearest
 from mt.testspec import PRELAUNCH, TestSpec, make_spec
 
@@ -60,6 +61,7 @@ class Area:
         self.linktree = opening.linktree
         self.runvars: Pairs = opening.runvars
         self.env = opening.environment()
+        self._overrides = {name: value for _, values in opening.overrides() for name, value in values.items()}
         self.problems = opening.problems
         self.db_dir = os.path.join(self.home, ".mtdb")
         self._args = opening.args
@@ -165,6 +167,10 @@ class Area:
         """Variables that megatest.sh only shows as comments."""
         text = self.config.get("setup", "blacklistvars")
         return BLACKLIST if text is None else tuple(text.split())
+
+    def overrides(self) -> dict[str, str]:
+        """Variables that beat the run variables (E2b to E4), for whoever expands those again (R6)."""
+        return dict(self._overrides)
 
     # -- targets and run variables
 

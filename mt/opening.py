@@ -11,8 +11,7 @@ import os
 from mt.config import Config, Problem, Reading, read
 from mt.environ import Env
 from mt.errors import ConfigError
-from mt.home import CONFIG as CONFIG
-from mt.home import find as find
+from mt.home import CONFIG
 from mt.targets import is_pattern, parts, reserved
 
 TYPE_CHECKING = False
@@ -117,22 +116,26 @@ class Opening:
         named = self.environ.get("MT_LINKTREE") or (self.config.get("setup", "linktree") or "").strip()
         return os.path.normpath(os.path.join(self.home, named or "lt"))
 
+    def overrides(self) -> list[tuple[str, dict[str, str]]]:
+        """Source and variables of what beats the run variables, in order: E2b, E3, E4."""
+        said = [pair for s in self.config.sections() if OVERRIDE in s for pair in self.config.items(s)]
+        own = {"MT_RUN_AREA_HOME": self.home, "MT_TESTSUITENAME": self.name, "MT_LINKTREE": self.linktree}
+        own |= {k: v for k, v in (("MT_TARGET", self.target), ("MT_RUNNAME", self.run)) if v is not None}
+        return [
+            ("setvars", _exportable(self.setvars.items())),
+            (OVERRIDE, _exportable(said)),
+            ("fields", self.values),
+            ("mt", own),
+        ]
+
     def environment(self) -> Env:
         """The environment in the order of spec/config.md 5.1, as far as it is the same for all tests."""
         changed = {k: v for k, v in self.env.items() if self.environ.get(k) != v}
         kept = {k: v for k, v in self.environ.items() if k in self.env}
-        overrides = [pair for s in self.config.sections() if OVERRIDE in s for pair in self.config.items(s)]
-        own = {"MT_RUN_AREA_HOME": self.home, "MT_TESTSUITENAME": self.name, "MT_LINKTREE": self.linktree}
-        own |= {k: v for k, v in (("MT_TARGET", self.target), ("MT_RUNNAME", self.run)) if v is not None}
-        return (
-            Env(kept)
-            .child(changed, source=CONFIG)
-            .child(_exportable(self.runvars), source="runconfigs")
-            .child(_exportable(self.setvars.items()), source="setvars")
-            .child(_exportable(overrides), source=OVERRIDE)
-            .child(self.values, source="fields")
-            .child(own, source="mt")
-        )
+        env = Env(kept).child(changed, source=CONFIG).child(_exportable(self.runvars), source="runconfigs")
+        for source, values in self.overrides():
+            env = env.child(values, source=source)
+        return env
 
 
 def _exportable(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -137,9 +137,9 @@ def wait_problems(spec: TestSpec, known: Container[str]) -> list[Problem]:
         where = spec.config.where("requirements", key) or spec.where
         for name in names:
             if name == spec.name:
-                text = f"test {spec.name} has listed itself as a waiton or waitor, please correct this!"
+                text = f"ERROR: test {spec.name} has listed itself as a waiton or waitor, please correct this!"
             elif name not in known:
-                text = f"test {spec.name} has unrecognised {key} testname {name}"
+                text = f"ERROR: test {spec.name} has unrecognised {key} testname {name}"
             else:
                 continue
             found.append(Problem(where, text))

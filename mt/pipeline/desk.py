@@ -74,7 +74,7 @@ class RunDesk:
 
     def items(self, test: str) -> Sequence[Item] | None:
         """Run the deferred commands of a test's item lists now; None when it has none after all."""
-        return self.ground.area.late_items(test)
+        return self.ground.area.items(test)
 
     def register(self, cases: Iterable[CaseKey]) -> None:
         """Record new cases as waiting, one event for each test."""
