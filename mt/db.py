@@ -250,12 +250,13 @@ def _open_reader(path: str) -> sqlite3.Connection:
         conn.close()
         if os.access(os.path.dirname(path), os.W_OK):
             raise
-    if not _has_bytes(path + "-wal"):
+    if not has_bytes(path + "-wal"):
         return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
     return _copied(path)
 
 
-def _has_bytes(path: str) -> bool:
+def has_bytes(path: str) -> bool:
+    """Whether there is a file that is not empty; SQLite takes an empty one for a new db."""
     try:
         return os.stat(path).st_size > 0
     except OSError:

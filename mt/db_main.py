@@ -39,7 +39,7 @@ def writing(store: db.Store) -> Iterator[sqlite3.Connection]:
     """main.db in a write transaction under its lock; a new one knows all runs that are on the disk."""
     path = store.main_path
     with db.locked(store, "main.db"), db.sql_errors(path):
-        fresh = not db._has_bytes(path)
+        fresh = not db.has_bytes(path)
         with closing(db.connect(path, MAIN)) as conn, db.transaction(conn):
             if fresh:
                 adopt(store, conn)
@@ -48,9 +48,26 @@ def writing(store: db.Store) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def reading(store: db.Store) -> Iterator[sqlite3.Connection]:
-    """main.db for questions."""
-    with db.sql_errors(store.main_path), closing(db.reader(store.main_path, MAIN)) as conn:
+    """main.db for questions; one that is missing or old is made first, in memory where nothing can be written."""
+    path = store.main_path
+    try:
+        if not db.has_bytes(path):
+            raise db.OldVersion("no main.db")
+        conn = db.reader(path, MAIN)
+    except db.OldVersion:
+        conn = _made(store)
+    with db.sql_errors(path), closing(conn):
         yield conn
+
+
+def _made(store: db.Store) -> sqlite3.Connection:
+    if store.writable():
+        with writing(store):
+            pass
+        return db.reader(store.main_path, MAIN)
+    conn = db.connect(":memory:", MAIN)
+    adopt(store, conn)
+    return conn
 
 
 def adopt(store: db.Store, conn: sqlite3.Connection, above: int = 0) -> None:
@@ -98,7 +115,7 @@ def _number(value: object) -> float:
 
 def run_id(store: db.Store, key: RunKey) -> int | None:
     """The id of a run; asks the disk where there is no main.db."""
-    if not db._has_bytes(store.main_path):
+    if not db.has_bytes(store.main_path):
         return next((i for i in store.run_ids_on_disk() if store.run_key(i) == key), None)
     with reading(store) as conn:
         return _known(conn, key)
@@ -170,7 +187,7 @@ def update_run(
 ) -> None:
     """Store what a run rolls up to, unless a later fold (greater `rev`) was stored before.
 
-    `end` is the latest end of a case; it is kept only once the run is over.
+    `end` is the latest end of a case.
     `said` may have an owner and a comment; `metas` is metadata of tests, see `update_test_meta`.
     """
     with writing(store) as conn:
@@ -187,13 +204,12 @@ def _update(
     said: Mapping[str, str],
 ) -> None:
     state, status = roll_run(counts, controlled=controlled)
-    over = info.get("last_end", 0.0) if state in ("COMPLETED", "INCOMPLETE") else 0.0
     packed = json.dumps({f"{s}/{t}": n for (s, t), n in sorted(counts.items())})
     rev = int(info.get("rev", 0))
     conn.execute(
         'UPDATE runs SET state = ?, status = ?, "end" = ?, counts = ?, rev = ?,'
         " owner = coalesce(?, owner), comment = coalesce(?, comment) WHERE id = ? AND rev <= ?",
-        (state, status, over, packed, rev, said.get("owner"), said.get("comment"), run_id, rev),
+        (state, status, info.get("last_end", 0.0), packed, rev, said.get("owner"), said.get("comment"), run_id, rev),
     )
 
 
@@ -217,7 +233,7 @@ def select_runs(
     order: str = "start",
     owner: str | None = None,
 ) -> Iterator[RunRow]:
-    """Runs by pattern (`%` and `_` as in LIKE, else `*?[]` as in GLOB), as they were last stored.
+    """Runs by pattern (`%` and `_` as in LIKE, else `*?[]` as in GLOB), as they were last stored; see `now`.
 
     `order` is a column of RunRow, with `-` in front for downwards; equal ones go by id.
     """
@@ -231,6 +247,34 @@ def select_runs(
         (target, name, since, owner or "%"),
     )
     return map(run_row, found)
+
+
+def now(store: db.Store, run: RunRow) -> RunRow:
+    """A run as it is now: a RUNNING one whose controller is gone, however it went, runs no more.
+
+    An end that is not the end, because the run goes on or has not begun, is left out.
+    """
+    if run.state == "RUNNING" and not is_controlled(store, run.id):
+        state, status = roll_run(unpack(run.counts), controlled=False)
+        run = run._replace(state=state, status=status)
+    return run if run.state in ("COMPLETED", "INCOMPLETE") else run._replace(end=0.0)
+
+
+def one_run(conn: sqlite3.Connection, run_id: int) -> RunRow | None:
+    """A run by its id."""
+    found = conn.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608 - fixed columns
+    return run_row(found) if found else None
+
+
+def run_rev(conn: sqlite3.Connection, run_id: int) -> int:
+    """The fold of a run that its row was stored after; 0 when none was."""
+    found = conn.execute("SELECT rev FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def facts(conn: sqlite3.Connection, columns: str) -> Iterator[tuple[object, ...]]:
+    """Columns of all runs by id."""
+    return conn.execute(f"SELECT {columns} FROM runs ORDER BY id")  # noqa: S608 - the caller's own words
 
 
 def match(column: str, pattern: str) -> str:

@@ -370,3 +370,18 @@ def move_offsets(conn: sqlite3.Connection, gone: Iterable[str], new: Mapping[str
     """Forget files that were taken into another, whose offset is stored at once."""
     conn.executemany("DELETE FROM offsets WHERE file = ?", [(f,) for f in gone])
     save_offsets(conn, new)
+
+
+def count_on(conn: sqlite3.Connection, rev: int) -> None:
+    """Let the count of folds of a rebuilt db go on from that of the old one."""
+    conn.execute("INSERT INTO info VALUES ('rev', ?) ON CONFLICT (key) DO UPDATE SET value = value + ?", (rev, rev))
+
+
+def bad_lines(conn: sqlite3.Connection) -> int:
+    """How many lines of the journals could not be read."""
+    return int(conn.execute("SELECT count(*) FROM bad").fetchone()[0])
+
+
+def test_metas(conn: sqlite3.Connection) -> list[tuple[str, str, str, float, str, int]]:
+    """All metadata of tests that this run told of, as main.db keeps it."""
+    return conn.execute("SELECT test, key, value, t, writer, seq FROM test_meta").fetchall()

@@ -65,11 +65,11 @@ class Folder:
             self._tell_main(metas)
         return done
 
-    def settle(self) -> int:
+    def settle(self, *, wait: bool = True) -> int:
         """Fold, and store the roll-up of the run even when nothing is new: when its controller has left."""
-        done = self.fold()
-        if not done:
-            self._tell_main([])
+        done = self.fold(wait=wait)
+        if not done and self._conn is not None:
+            self._tell_main(db_run.test_metas(self._conn))
         return done
 
     def counts(self) -> dict[tuple[str, str], int]:
@@ -217,6 +217,11 @@ def take(batch: db_run.Batch, piece: Piece) -> None:
 
 def is_behind(store: db.Store, run_id: int) -> bool:
     """Whether something is in the journals of a run that its db has not; one look, no lock."""
+    return _behind(store, run_id, main=False)
+
+
+def _behind(store: db.Store, run_id: int, *, main: bool) -> bool:
+    """The same; with `main` also whether main.db has not heard of the last fold, because its folder died."""
     seen = journals.look(store.journal_dir(run_id))
     if seen.drops:
         return True
@@ -225,9 +230,15 @@ def is_behind(store: db.Store, run_id: int) -> bool:
         return any(seen.sizes.values())
     try:
         with db.sql_errors(path), closing(db.reader(path, RUN)) as conn:
-            return bool(seen.news(db_run.offsets(conn)))
+            if seen.news(db_run.offsets(conn)):
+                return True
+            rev = db_run.info(conn).get("rev", 0)
     except db.OldVersion:
         return True
+    if not main:
+        return False
+    with db_main.reading(store) as conn:
+        return db_main.run_rev(conn, run_id) < rev
 
 
 def refresh(store: db.Store, run_id: int) -> bool:
@@ -236,12 +247,12 @@ def refresh(store: db.Store, run_id: int) -> bool:
     True when the db has all that was there at the look.  In an area that cannot
     be written nothing is folded, and the answer is as old as the last fold.
     """
-    if not is_behind(store, run_id):
+    if not _behind(store, run_id, main=True):
         return True
     if not store.writable():
         return False
     with Folder(store, run_id) as folder:
-        folder.fold(wait=False)
+        folder.settle(wait=False)
     return not is_behind(store, run_id)
 
 

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from typing import Any, NamedTuple
 
 from mt import db, db_main
@@ -61,12 +62,22 @@ def find_runs(
     name: str | None = None,
     *,
     owner: str | None = None,
+    states: Sequence[str] = (),
+    since: float = 0.0,
     order: str = "start",
+    limit: int | None = None,
 ) -> list[RunRow]:
-    """Runs by patterns of target and name, oldest first; each as it was when it was last folded."""
+    """Runs by patterns of target and name, oldest first; each as it was when it was last folded.
+
+    Only those in one of `states`, begun at or after `since` (seconds since
+    1970), the first `limit` of them in the order of a field (`-field` downwards).
+    """
     with db_main.reading(store) as conn:
-        found = db_main.select_runs(conn, target=_exact(target), name=_exact(name), owner=owner, order=order)
-        return [run for run in found if _fits(target, run.target) and _fits(name, run.name)]
+        found = db_main.select_runs(
+            conn, target=_exact(target), name=_exact(name), owner=owner, since=since, order=order
+        )
+        fitting = (db_main.now(store, run) for run in found if _fits(target, run.target) and _fits(name, run.name))
+        return list(islice((run for run in fitting if not states or run.state in states), limit))
 
 
 def _exact(pattern: str | None) -> str:
@@ -84,15 +95,14 @@ def _fits(pattern: str | None, text: str) -> bool:
 
 def last_run(store: db.Store, owner: str | None = None) -> RunRow | None:
     """The run that was begun last, of one owner or of anybody."""
-    with db_main.reading(store) as conn:
-        return next(db_main.select_runs(conn, owner=owner, order="-start"), None)
+    return next(iter(find_runs(store, owner=owner, order="-start", limit=1)), None)
 
 
 def run_of(store: db.Store, run_id: int) -> RunRow | None:
     """One run by its id."""
     with db_main.reading(store) as conn:
-        found = conn.execute(f"SELECT {db_main._COLUMNS} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
-    return db_main.run_row(found) if found else None
+        found = db_main.one_run(conn, run_id)
+    return db_main.now(store, found) if found else None
 
 
 # -- what is in a run
@@ -122,9 +132,11 @@ def _where(
     return (" WHERE " + " AND ".join(parts) if parts else ""), values
 
 
+_FIRST, _SECOND = "json_extract(value, '$[0]')", "json_extract(value, '$[1]')"
 _CASE = ", ".join(f'"{name}"' for name in CaseRow._fields)
 _BEGAN = "CASE WHEN began > 0 THEN began ELSE start END"
-_STEP = ", ".join(_BEGAN if name == "start" else name for name in StepRow._fields)
+_TOOK = "CASE WHEN secs > 0 OR ended = 0 OR began = 0 THEN secs ELSE max(t - began, 0.0) END"
+_STEP = ", ".join({"start": _BEGAN, "secs": _TOOK}.get(name, name) for name in StepRow._fields)
 _VALUE = ", ".join(ValueRow._fields)
 
 
@@ -136,10 +148,39 @@ def cases(
     tests: Iterable[str] | None = None,
     states: Sequence[str] = (),
     statuses: Sequence[str] = (),
+    limit: int | None = None,
+    offset: int = 0,
 ) -> Iterator[CaseRow]:
-    """The cases of a run, or one of them, or those of some tests; only in these states and statuses."""
-    where, values = _where(key, tests, {"state": states, "status": statuses})
-    return map(CaseRow._make, _select(store, run_id, f"SELECT {_CASE} FROM cases{where} ORDER BY test, item", values))  # noqa: S608
+    """The cases of a run by test and item, or one of them, or those of some tests; only in these states and statuses.
+
+    Rows come while the db is read, a page (`limit`, `offset`) without reading
+    what follows it.
+    """
+    more = {"state": states, "status": statuses}
+    where, values = _where(key, tests, {f"+{n}": w for n, w in more.items()})
+    if key is None and tests is None and (pairs := _rare(counts(store, run_id), more)) is not None:
+        where = f" WHERE (status, state) IN (SELECT {_FIRST}, {_SECOND} FROM json_each(?))"
+        values = [json.dumps(pairs)]
+    page = "" if limit is None and not offset else " LIMIT ? OFFSET ?"
+    bounds = [-1 if limit is None else limit, offset] if page else []
+    sql = f"SELECT {_CASE} FROM cases{where} ORDER BY test, item{page}"  # noqa: S608 - columns of this module
+    return map(CaseRow._make, _select(store, run_id, sql, [*values, *bounds]))
+
+
+def _rare(counted: Mapping[tuple[str, str], int], more: Mapping[str, Sequence[str]]) -> list[tuple[str, str]] | None:
+    """The pairs of status and state that are asked for, when the index on them is the short way.
+
+    For few rows it is; for many, reading the table in its order and stopping
+    early is far quicker than sorting them, which SQLite cannot know.
+    """
+    if not any(more.values()):
+        return None
+    fit = {
+        (status, state): n
+        for (state, status), n in counted.items()
+        if state in (more["state"] or (state,)) and status in (more["status"] or (status,))
+    }
+    return sorted(fit) if sum(fit.values()) * 8 < sum(counted.values()) else None
 
 
 def attempts(store: db.Store, run_id: int, *, key: CaseKey | None = None) -> Iterator[CaseRow]:
@@ -188,12 +229,18 @@ def counts(store: db.Store, run_id: int) -> dict[tuple[str, str], int]:
     return {(s, t): n for s, t, n in _select(store, run_id, "SELECT state, status, n FROM totals")}
 
 
+_PLAIN = (
+    "SELECT test FROM (SELECT DISTINCT test FROM counts) AS known"
+    " WHERE EXISTS (SELECT 1 FROM cases WHERE cases.test = known.test AND item = '')"
+)
+
+
 def tops(store: db.Store, run_id: int) -> list[Top]:
     """One record for each test, its items rolled up (spec/runs.md 3.3)."""
     tally: dict[str, dict[tuple[str, str], int]] = {}
     for test, state, status, n in _select(store, run_id, "SELECT test, state, status, n FROM counts ORDER BY test"):
         tally.setdefault(test, {})[state, status] = n
-    plain = {test for (test,) in _select(store, run_id, "SELECT test FROM cases WHERE item = ''")}
+    plain = {test for (test,) in _select(store, run_id, _PLAIN)}
     found = []
     for test, counted in tally.items():
         rolled = next(iter(counted)) if test in plain else roll_items(counted)

@@ -1,0 +1,114 @@
+"""Upkeep of an area's dbs: which there are, how large, brought to the newest version, packed.
+
+The dbs can always be made again (mt/rebuild.py), so nothing here is careful
+about anything but those who use them at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+from mt import db, db_run, journals
+from mt.db_schema import MAIN, RUN, Migration, version
+from mt.errors import NothingSelected
+from mt.locks.filelock import short
+from mt.model import RunKey
+
+
+def runs_named(store: db.Store, words: Sequence[str]) -> list[int]:
+    """Ids of runs by id, name or `TARGET//RUN` (`%` and `*` are wildcards); all without words.
+
+    Asks the disk and no db, so that it works when there is none.  Raises NothingSelected.
+    """
+    ids = store.run_ids_on_disk()
+    if not words:
+        return ids
+    keys = {i: key for i in ids if (key := store.run_key(i))}
+    found: list[int] = []
+    for word in words:
+        fitting = [int(word)] if word.isdigit() and int(word) in ids else _fitting(keys, word)
+        if not fitting:
+            raise NothingSelected(f"no run '{word}'", hint="mt runs")
+        found += [i for i in fitting if i not in found]
+    return found
+
+
+def _fitting(keys: Mapping[int, RunKey], word: str) -> list[int]:
+    from mt.patterns import like
+
+    target, slashes, name = word.partition("//")
+    if not slashes:
+        target, name = "%", word
+    return [i for i, key in keys.items() if like(target or "%", key.target) and like(name or "%", key.name)]
+
+
+def migrate_all(store: db.Store) -> list[tuple[str, int, int]]:
+    """Bring every db to the newest version; gives (file, version before, version now) of each."""
+    done = []
+    for name, path, steps in _dbs(store):
+        with db.locked(store, name, what="migrate"), db.sql_errors(path):
+            before = _version(path)
+            with closing(db.connect(path, steps)) as conn:
+                done.append((short(path), before, version(conn)))
+    return done
+
+
+def _version(path: str) -> int:
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        return version(conn)
+
+
+def vacuum_all(store: db.Store) -> list[tuple[str, int, int]]:
+    """Give back the space that dbs do not use; gives (file, bytes before, bytes now) of each."""
+    done = []
+    for name, path, steps in _dbs(store):
+        with db.locked(store, name, what="vacuum"), db.sql_errors(path):
+            before = os.path.getsize(path)
+            with closing(db.connect(path, steps)) as conn:
+                conn.execute("VACUUM")
+                conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            done.append((short(path), before, os.path.getsize(path)))
+    return done
+
+
+def _dbs(store: db.Store) -> list[tuple[str, str, tuple[Migration, ...]]]:
+    """Name of the lock, path and migrations of every db that is there."""
+    all_of = [("main.db", store.main_path, MAIN)]
+    all_of += [(f"{i}.db", store.run_db_path(i), RUN) for i in store.run_ids_on_disk()]
+    return [each for each in all_of if os.path.exists(each[1])]
+
+
+class Stat(NamedTuple):
+    """Sizes of one run's files: bytes of its db and journals, files, cases, lines that could not be read."""
+
+    id: int
+    run: str
+    version: int
+    cases: int
+    bad: int
+    db: int
+    journals: int
+    files: int
+    drops: int
+    behind: int
+
+
+def stat_run(store: db.Store, run_id: int) -> Stat:
+    """How large a run is, and how many bytes are not folded yet."""
+    path = store.run_db_path(run_id)
+    seen = journals.look(store.journal_dir(run_id))
+    number, cases, bad, known = 0, 0, 0, {}
+    if db.has_bytes(path):
+        with db.sql_errors(path), closing(db.reader(path, RUN)) as conn:
+            number, cases, bad = version(conn), sum(db_run.totals(conn).values()), db_run.bad_lines(conn)
+            known = db_run.offsets(conn)
+    behind = sum(seen.sizes[name] - known.get(name, 0) for name in seen.news(known))
+    size = os.path.getsize(path) if os.path.exists(path) else 0
+    return Stat(
+        run_id, str(store.run_key(run_id) or ""), number, cases, bad, size, sum(seen.sizes.values()),
+        len(seen.sizes), len(seen.drops), behind,
+    )  # fmt: skip
