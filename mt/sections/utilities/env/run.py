@@ -12,7 +12,10 @@ EXAMPLES
 
 EXIT STATUS
 
-    of the command; 2 when FILE holds no environment, 126 and 127 when the command cannot be run
+    0-125  that of the command
+    2      FILE holds no environment
+    126    the command cannot be run
+    127    there is no such command
 
 SEE ALSO
 
