@@ -66,7 +66,9 @@ class Interrupt(NamedTuple):
 class CaseRun:
     """One attempt of one case; `run()` does it and gives the final row."""
 
-    def __init__(self, setup: Setup, order: Order, emit: Callable[[str, Any], None], flush: Callable[[], None]) -> None:
+    def __init__(
+        self, setup: Setup, order: Order, emit: Callable[[str, Any], object], flush: Callable[[], None]
+    ) -> None:
         self.setup = setup
         self.order = order
         self.emit = emit

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, NamedTuple
 
 from mt import queries
@@ -144,9 +145,9 @@ class RunDesk:
     def orders(self) -> Iterator[Callable[[Loop], None]]:
         """What others ask of this run; each file is removed once it has been followed."""
         for path, body in control.requests(self.ctl_dir):
-            yield lambda loop, path=path, body=body: self.follow(loop, path, body)  # type: ignore[misc]
+            yield partial(self.follow, path=path, body=body)
 
-    def follow(self, loop: Loop, path: str, body: Mapping[str, Any]) -> None:
+    def follow(self, loop: Loop, *, path: str, body: Mapping[str, Any]) -> None:
         """Follow one request; one that cannot be followed is said and dropped."""
         kind, by = str(body.get("kind")), str(body.get("by", "somebody"))
         try:

@@ -33,8 +33,14 @@ def _hook(area: Area, run: RunKey, name: str) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "ab") as log:
             done = subprocess.run(
-                command, shell=True, cwd=area.home, env=area.env.as_dict(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False,  # noqa: S602 - the area's own command line
-            )  # fmt: skip
+                ["/bin/sh", "-c", command],
+                cwd=area.home,
+                env=area.env.as_dict(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+            )
     except OSError as e:
         raise MtError(f"cannot run {name} with log '{path}': {why(e)}") from e
     if done.returncode:

@@ -102,6 +102,7 @@ class Loop:
         self.policy = policy
         self.recorded = dict(recorded)
         self.heap: list[tuple[object, int]] = []
+        self.places: dict[CaseKey, int] = {}
         self.parked: dict[str, list[int]] = {}  # ready, but their job group is full
         self.busy_elsewhere: list[int] = []  # ready, but exclusive and running in another run
         self.running: dict[int, str] = {}  # case -> job group
@@ -162,11 +163,20 @@ class Loop:
             if isinstance(move, Ready):
                 key = self.plan.cases[move.case]
                 if key not in self.adopting:
-                    heapq.heappush(self.heap, (self.plan.rank(move.case), move.case))
+                    self.queue(move.case)
             elif isinstance(move, Closed):
                 self.close(move.case, move.state, move.status, move.comment)
             elif isinstance(move, NeedItems):
                 self.expand(move.test)
+
+    def queue(self, number: int) -> None:
+        """A case is ready: an order asked for comes first, then the plan's."""
+        place = self.places.get(self.plan.cases[number], len(self.places)) if self.places else 0
+        heapq.heappush(self.heap, ((place, self.plan.rank(number)), number))
+
+    def prefer(self, order: Iterable[CaseKey]) -> None:
+        """Start ready cases in this order; those it does not name come last."""
+        self.places = {key: n for n, key in enumerate(order)}
 
     def expand(self, test: str) -> None:
         """Compute a test's items now, and go on with its cases."""
@@ -255,7 +265,7 @@ class Loop:
         for act in self.desk.orders():
             act(self)
         for number in self.busy_elsewhere:
-            heapq.heappush(self.heap, (self.plan.rank(number), number))
+            self.queue(number)
         self.busy_elsewhere = []
 
     def hear(self, fd: int) -> None:
@@ -306,7 +316,7 @@ class Loop:
         kind = verdict(row.state, row.status)
         if self.again(number, kind, row):
             self.tries[number] = self.tries.get(number, 0) + 1
-            heapq.heappush(self.heap, (self.plan.rank(number), number))
+            self.queue(number)
             return
         if kind == "bad":
             self.bad += 1

@@ -78,6 +78,7 @@ def drive(area: Area, store: Store, request: Request, each: Callable[[Beat], Non
             limits = limits_of(area, request)
             loop = Loop(plan, crew, limits, interrupts, desk, request.policy, past.rows)
             loop.bump = 1 if past.living else 0
+            loop.prefer(request.order)
             progress = Progress(str(request.run), len(plan.cases), quiet=request.quiet, slots=limits.slots)
             beats = loop.beats(past.kept, past_of(past.living))
             kept = record(beats, ground.journal)
@@ -101,8 +102,6 @@ def planned(area: Area, request: Request) -> Plan:
     plan = Plan.of(area.tests(), area.spec, request.want)
     for problem in plan.problems:
         say(f"{problem.where}: {problem.text}" if problem.where else problem.text)
-    if request.order:
-        plan.prefer(request.order)
     return plan
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 
-from mt.durations import seconds
+from mt.durations import read_duration
 from mt.model import CaseRow
 from mt.states import LIVE
 
@@ -25,7 +25,7 @@ def reason(kind: str, value: str, directory: str, others: Others, now: float) ->
     if any(r.state in LIVE for r in rows):
         return "Skipping due to previous test running"
     if kind == "rundelay":
-        delay = seconds(value)
+        delay = read_duration(value).seconds
         last = max((r.end for r in rows if _counts(r)), default=0.0)
         if last and now - last < delay:
             return f"Skipping due to rundelay {value.strip()}: it ran {now - last:.0f} s ago"

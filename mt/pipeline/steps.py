@@ -32,7 +32,7 @@ class Rig(NamedTuple):
     watch: proc.Watch
     wake: int
     source: int
-    record: Callable[[str, Any], None]
+    record: Callable[[str, Any], object]
     flush: Callable[[], None]
     every_stage: bool
 
