@@ -49,8 +49,6 @@ class TestSpec(NamedTuple):
     counted, so each case reads the file again.  `runtimelim` is seconds.
     """
 
-    __test__ = False  # not a test class, whatever pytest thinks of its name
-
     name: str
     dir: str
     where: str
@@ -71,7 +69,7 @@ class TestSpec(NamedTuple):
     waivers: Pairs = ()
     waiver_rules: Pairs = ()
     triggers: Pairs = ()
-    meta: dict[str, str] = {}  # noqa: RUF012
+    meta: dict[str, str] = {}  # noqa: RUF012 - a default that is never changed
     tags: tuple[str, ...] = ()
     prelaunch: Pairs = ()
     prelaunch_overrides: Pairs = ()
@@ -79,6 +77,10 @@ class TestSpec(NamedTuple):
     subrun: Pairs = ()
     dynamic: bool = False
     problems: tuple[Problem, ...] = ()
+
+
+# not a test class, whatever pytest thinks of its name; a named tuple's own body takes only fields
+TestSpec.__test__ = False  # type: ignore[attr-defined]
 
 
 def item_path(item: Item) -> str:
