@@ -159,7 +159,7 @@ def cases(
     more = {"state": states, "status": statuses}
     where, values = _where(key, tests, {f"+{n}": w for n, w in more.items()})
     if key is None and tests is None and (pairs := _rare(counts(store, run_id), more)) is not None:
-        where = f" WHERE (status, state) IN (SELECT {_FIRST}, {_SECOND} FROM json_each(?))"
+        where = f" WHERE (status, state) IN (SELECT {_FIRST}, {_SECOND} FROM json_each(?))"  # noqa: S608 - words above
         values = [json.dumps(pairs)]
     page = "" if limit is None and not offset else " LIMIT ? OFFSET ?"
     bounds = [-1 if limit is None else limit, offset] if page else []
@@ -196,7 +196,7 @@ def steps(
     """Steps of all attempts, in the order in which they began."""
     where, values = _where(key, tests, {})
     order = "test, item, attempt, number, began, start"
-    for row in _select(store, run_id, f"SELECT {_STEP} FROM steps{where} ORDER BY {order}", values):  # noqa: S608
+    for row in _select(store, run_id, f"SELECT {_STEP} FROM steps{where} ORDER BY {order}", values):  # noqa: S608 - our own columns, values are bound
         step = StepRow._make(row)
         yield step._replace(exits=tuple(json.loads(str(step.exits))))
 
@@ -207,20 +207,20 @@ def values(
     """Measured values of all attempts."""
     where, bound = _where(key, tests, {})
     order = "test, item, attempt, category, variable"
-    return map(ValueRow._make, _select(store, run_id, f"SELECT {_VALUE} FROM vals{where} ORDER BY {order}", bound))  # noqa: S608
+    return map(ValueRow._make, _select(store, run_id, f"SELECT {_VALUE} FROM vals{where} ORDER BY {order}", bound))  # noqa: S608 - our own columns, values are bound
 
 
 def said(store: db.Store, run_id: int, *, key: CaseKey | None = None) -> Iterator[Said]:
     """What tests said of themselves, in order."""
     where, bound = _where(key, None, {})
-    sql = f"SELECT test, item, attempt, state, status, comment, log, t FROM said{where} ORDER BY t, writer, seq"  # noqa: S608
+    sql = f"SELECT test, item, attempt, state, status, comment, log, t FROM said{where} ORDER BY t, writer, seq"  # noqa: S608 - our own columns, values are bound
     return map(Said._make, _select(store, run_id, sql, bound))
 
 
 def notes(store: db.Store, run_id: int, *, key: CaseKey | None = None) -> Iterator[Note]:
     """Notes, in order."""
     where, bound = _where(key, None, {})
-    sql = f"SELECT test, item, attempt, text, t FROM notes{where} ORDER BY t, writer, seq"  # noqa: S608
+    sql = f"SELECT test, item, attempt, text, t FROM notes{where} ORDER BY t, writer, seq"  # noqa: S608 - our own columns, values are bound
     return map(Note._make, _select(store, run_id, sql, bound))
 
 

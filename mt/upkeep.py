@@ -85,7 +85,7 @@ def _dbs(store: db.Store) -> list[tuple[str, str, tuple[Migration, ...]]]:
 class Stat(NamedTuple):
     """Sizes of one run's files: bytes of its db and journals, files, cases, lines that could not be read."""
 
-    id: int
+    number: int
     run: str
     version: int
     cases: int

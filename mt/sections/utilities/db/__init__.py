@@ -1,0 +1,1 @@
+"""Look after the dbs of an area: check, rebuild, migrate, vacuum, stat."""

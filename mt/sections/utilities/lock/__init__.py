@@ -1,0 +1,1 @@
+"""Locks of an area: who holds what."""
