@@ -164,8 +164,10 @@ def entries(pairs: Iterable[tuple[str, str]], width: int = 0) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page_file(name: str) -> str | None:
+def page_file(name: str, number: str = "") -> str | None:
     """The man page of a name as typed (`run`, `db check`, `config`), or None when none is installed.
+
+    Of that section of the manual, or of the first one that has it.
 
     Looked for beside the source, then where pip and `make install` put pages.
     """
@@ -174,7 +176,7 @@ def page_file(name: str) -> str | None:
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     file = "mt-" + name.replace(" ", "-") if name != "mt" else name
     shares = [os.path.join(sys.prefix, "share", "man"), os.path.join(here, "..", "..", "share", "man")]
-    for section in ("1", "7", "5"):
+    for section in [number] if number else ["1", "7", "5"]:
         homes = [os.path.join(here, "man"), *(os.path.join(s, f"man{section}") for s in shares)]
         for home in homes:
             path = os.path.join(home, f"{file}.{section}")

@@ -62,8 +62,8 @@ class RunDesk:
             return ""
         if spec.dynamic:
             spec = self.ground.area.case_spec(case.test, env_of(self.ground.area, case, self.plan.item_of(number)))
-            if spec.skip is None:
-                return ""
+        if spec.skip is None:
+            return ""
         kind, value = spec.skip
         return skip.reason(kind, value, spec.dir, lambda: self.others(case), time.time())
 

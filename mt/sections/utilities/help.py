@@ -6,7 +6,7 @@ Without a word: the sections and the verbs that are used most.
 - `mt help all`: every verb
 - `mt help VERB`: its manual page, as `man mt-VERB` shows it; for a noun such as `db` the list of its verbs
 - `mt help environment`: every MT_ variable
-- `mt help TOPIC`: a page that is no verb, such as `status`
+- `mt help TOPIC`: a page that is no verb; `mt help 7 status` asks for section 7, where a verb has the same name
 
 On a terminal a manual is shown through the pager that MT_PAGER, MANPAGER or PAGER names; into a pipe it goes as
 plain text.
@@ -114,7 +114,8 @@ def environment() -> str:
 
 def page(topic: str) -> int:
     """Show a manual page, through `man` where there is one."""
-    found = page_file(topic)
+    number, _, name = topic.partition(" ") if topic[:2] in ("1 ", "5 ", "7 ") else ("", "", topic)
+    found = page_file(name, number)
     if found and _shown_by_man(found):
         return 0
     if topic not in verbs.names():
