@@ -1,8 +1,8 @@
 """plan and run tests until nothing is left to do
 
 Selects tests by pattern (`%` and `*` are wildcards, `TEST/ITEM` names an item, commas separate), pulls in what they
-wait for, and runs all of it: as many at once as there are processors, or as `[setup] max_concurrent_jobs` or -j says.  Under
-make without -j it takes its slots from make's job server.
+wait for, and runs all of it: as many at once as there are processors, or as `[setup] max_concurrent_jobs` or -j says.
+Under make without -j it takes its slots from make's job server.
 
 The same command again goes on where the last one ended: what has a verdict is not run again, what was interrupted is.
 When somebody drives the run already, the request is handed over and waited for.
