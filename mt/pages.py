@@ -114,10 +114,15 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + "."
 
 
+def wrapped(text: str, width: int = 0) -> str:
+    """A paragraph within the width."""
+    return textwrap.fill(text, width or columns())
+
+
 def short_help(name: str, module: ModuleType, width: int = 0) -> str:
     """What `-h` prints: use, operands, options, examples, exit statuses."""
     width = width or columns()
-    blocks = [f"usage: {synopsis(name, module)}", textwrap.fill(sentence(summary(module)), width)]
+    blocks = [f"usage: {synopsis(name, module)}", wrapped(sentence(summary(module)), width)]
     blocks += option_blocks(module, width)
     text = parts(module)
     for heading in ("EXAMPLES", "EXIT STATUS"):

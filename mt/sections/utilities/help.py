@@ -43,7 +43,7 @@ import sys
 from mt import verbs
 from mt.errors import UsageError
 from mt.options import rest
-from mt.pages import columns, entries, manual, page_file, sentence
+from mt.pages import columns, entries, manual, page_file, sentence, wrapped
 
 #: what `mt help` shows first, in the order in which a newcomer needs it
 COMMON = ("init", "check", "run", "status", "tests", "log", "why", "rerun", "stop", "diff", "junit", "clean")
@@ -96,7 +96,7 @@ def _cut(line: str, width: int) -> str:
 def section(folder: str) -> str:
     """A section's heading and its verbs, one entry each."""
     listed = ((name, verbs.summary(name)) for name in verbs.names(folder))
-    return f"{sentence(verbs.section_summary(folder))}\n\n{entries(listed)}"
+    return f"{wrapped(sentence(verbs.section_summary(folder)))}\n\n{entries(listed)}"
 
 
 def environment() -> str:
@@ -104,7 +104,7 @@ def environment() -> str:
     from mt import variables
 
     return "\n".join(
-        f"{heading}\n\n{entries(table.items())}"
+        f"{wrapped(heading)}\n\n{entries(table.items())}"
         for heading, table in (
             ("Variables that mt reads:", variables.READ),
             ("Variables that a test finds in its environment:", variables.GIVEN),
