@@ -62,6 +62,7 @@ def script_space(script: str, env: Mapping[str, str], cwd: str) -> Probe:
 
 def look(name: str, path: str, probe: Probe) -> Disk:
     """A disk as it is now; anything that makes it unusable becomes its reason, never an error."""
+    path = path.strip()
     reason = _unusable(path)
     if reason:
         return Disk(name, path, None, reason)
