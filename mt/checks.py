@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from mt.area import Area
     from mt.known import Table
 
-#: reads log rules; raises ConfigError when they are wrong
-Rules = Callable[[str, str], object]
+#: reads log rules (text, name of the file, directory of files they load) and gives (where, what) of malformed ones;
+#: raises ConfigError when they cannot be read at all
+Rules = Callable[[str, str, str], Iterable[tuple[str, str]]]
 
 _GET = re.compile(r"#\{g(?:et)?\s+(\S+)\s+([^\s{}]+)\s*\}")
 _RUNNING_COMMENT = re.compile(r"\s*#(?!\{).*?(#\{(?:shell|sh|system|scheme|scm)\s[^{}]*\})")
@@ -73,9 +74,8 @@ def of_test(area: Area, spec: TestSpec, rules: Rules) -> Iterator[Problem]:
     """One test: what reading found, keys, waitons, items, scripts, log rules."""
     yield from spec.problems
     for problem in wait_problems(spec, area.tests()):
-        yield problem._replace(
-            text=problem.text.removeprefix("ERROR: "), hint="mt check says only names of tests count"
-        )
+        unknown = problem.text.rsplit(" ", 1)[1]
+        yield problem._replace(hint=_nearest(unknown, area.tests()))
     yield from _keys(spec.config, TESTCONFIG)
     yield from _texts(spec.config)
     yield from _trailing(spec.config, _WORDS)
@@ -100,8 +100,8 @@ def _keys(config: Config, table: Table) -> Iterator[Problem]:
         for key in config.keys(section):
             where = config.where(section, key) or config.shown(config.path)
             if (section, key) in UNREAD:
-                hint = UNREAD[section, key] or "remove it"
-                yield Problem(where, f"[{section}] {key}: nothing reads this key", "warning", hint)
+                said = UNREAD[section, key] or "nothing reads this key"
+                yield Problem(where, f"[{section}] {key}: {said}", "warning")
             elif words is not None and key not in words and (section, key) not in used:
                 yield Problem(where, f"[{section}] unknown key '{key}'", "warning", _nearest(key, words))
 
@@ -252,20 +252,28 @@ def _rules(spec: TestSpec, rules: Rules) -> Iterator[Problem]:
     steps = {step.name for step in spec.steps}
     for name, text in spec.logpro.items():
         where = spec.config.where("logpro", name) or spec.where
-        yield from _loaded(rules, text, where, f"log rules of step '{name}'")
+        path, _, line = where.rpartition(":")
+        padded = "\n" * (int(line) - 1) + text if line.isdigit() else text  # so that errors name lines of the file
+        yield from _loaded(rules, padded, path or where, spec.dir, f"log rules of step '{name}'")
         if steps and name not in steps and name != "subrun" and _nearest(name, steps, 0.8):
             yield Problem(where, f"[logpro] '{name}' names no step", "warning", _nearest(name, steps, 0.8))
     for file in sorted(os.listdir(spec.dir)):
         if file.endswith(".logpro") and file[: -len(".logpro")] in steps:
             path = os.path.join(spec.dir, file)
-            yield from _loaded(rules, _text(path), spec.config.shown(path), "log rules")
+            yield from of_rules(_text(path), spec.config.shown(path), spec.dir, rules)
 
 
-def _loaded(rules: Rules, text: str, where: str, what: str) -> Iterator[Problem]:
+def of_rules(text: str, source: str, directory: str, rules: Rules) -> Iterator[Problem]:
+    """A file of log rules."""
+    yield from _loaded(rules, text, source, directory, "log rules")
+
+
+def _loaded(rules: Rules, text: str, source: str, directory: str, what: str) -> Iterator[Problem]:
     try:
-        rules(text, where)
+        for where, said in rules(text, source, directory):
+            yield Problem(where, f"{what}: {said}")
     except ConfigError as e:
-        yield Problem(e.where or where, f"{what}: {e.what}", hint=e.hint)
+        yield Problem(e.where or source, f"{what}: {e.what}", hint=e.hint)
 
 
 def _circles(area: Area, specs: dict[str, TestSpec]) -> Iterator[Problem]:

@@ -58,10 +58,10 @@ TESTCONFIG: Table = {
     ),
 }  # fmt: skip
 
-#: (section, key) -> what to do: keys that areas have and nothing ever read
+#: (section, key) -> what to say: keys that areas have and nothing ever read
 UNREAD: Mapping[tuple[str, str], str] = {
     ("setup", "transport"): "", ("setup", "port"): "", ("setup", "faststart"): "", ("setup", "megatest-db"): "",
     ("setup", "throttle"): "", ("setup", "synchronous"): "", ("setup", "logviewer"): "", ("server", "port"): "",
     ("server", "server-query-threshold"): "", ("archive", "useflavors"): "", ("archive", "targsize"): "",
-    ("setup", "launch_delay"): "Megatest reads only launch-delay; mt reads both",
+    ("setup", "launch_delay"): "Megatest reads only launch-delay, mt reads both",
 }  # fmt: skip

@@ -60,7 +60,7 @@ class Options(AreaOptions, RowOptions):
 def main(opts: Options) -> int:
     """Read, print, and count the errors."""
     area = _area(opts)
-    found = list(dict.fromkeys(_problems(area, opts)))
+    found = list(dict.fromkeys(map(_plain, _problems(area, opts))))
     if not opts.verbose:
         found = [p for p in found if p.level != "info"]
     _print(found, opts)
@@ -68,6 +68,12 @@ def main(opts: Options) -> int:
     if bad or not opts.quiet:
         say(_counted(found))
     return ConfigError.status if bad else 0
+
+
+def _plain(problem: Problem) -> Problem:
+    """One line without the word for its level, which some texts carry for scripts that look for it."""
+    text = " ".join(problem.text.splitlines())
+    return problem._replace(text=text.removeprefix("ERROR: ").removeprefix("WARNING:").lstrip())
 
 
 def _area(opts: Options) -> Area:
@@ -91,11 +97,10 @@ def _area(opts: Options) -> Area:
 
 def _problems(area: Area, opts: Options) -> Iterator[Problem]:
     from mt.checks import of_area, of_tests
-    from mt.pipeline.logpro import load_rules
 
     if not opts.what:
         yield from of_area(area)
-        yield from of_tests(area, area.tests(), load_rules)
+        yield from of_tests(area, area.tests(), _rules)
         return
     tests: dict[str, None] = {}
     for word in opts.what:
@@ -103,7 +108,7 @@ def _problems(area: Area, opts: Options) -> Iterator[Problem]:
         tests.update(dict.fromkeys(named))
         if not named:
             yield from _file(area, word)
-    yield from of_tests(area, tests, load_rules)
+    yield from of_tests(area, tests, _rules)
 
 
 def _named(area: Area, word: str) -> list[str]:
@@ -120,7 +125,7 @@ def _named(area: Area, word: str) -> list[str]:
 
 def _file(area: Area, word: str) -> Iterator[Problem]:
     """One file by itself."""
-    from mt.config import Problem, Reading, read
+    from mt.config import Reading, read
     from mt.targets import nearest
 
     if not os.path.isfile(word):
@@ -130,16 +135,19 @@ def _file(area: Area, word: str) -> Iterator[Problem]:
 
         yield from of_area(area)
     elif word.endswith(".logpro"):
-        from mt.pipeline.logpro import load_rules
+        from mt.checks import of_rules
 
-        try:
-            with open(word, encoding="utf-8", errors="replace") as file:
-                load_rules(file.read(), word)
-        except ConfigError as e:
-            yield Problem(e.where or word, e.what, hint=e.hint)
+        with open(word, encoding="utf-8", errors="replace") as file:
+            yield from of_rules(file.read(), word, os.path.dirname(word) or ".", _rules)
     else:
         env = area.env.as_dict()
         yield from read(os.path.abspath(word), Reading(area.home, env=env, target=area.target)).problems
+
+
+def _rules(text: str, source: str, directory: str) -> Iterable[tuple[str, str]]:
+    from mt.pipeline.logpro.rules import load_rules
+
+    return load_rules(text, source, directory=directory).malformed
 
 
 def _print(found: Iterable[Problem], opts: Options) -> None:
