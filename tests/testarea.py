@@ -59,6 +59,7 @@ class Area:
     def __init__(self, home: Path, files: Mapping[str, str] | None = None) -> None:
         self.home = home
         self.env = clean_env(home.parent / "home")
+        (home / "runs").mkdir(parents=True)
         self({"megatest.config": CONFIG, "runconfigs.config": RUNCONFIGS, **(files or {})})
 
     def __call__(self, files: Mapping[str, str]) -> Area:
