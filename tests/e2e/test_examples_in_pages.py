@@ -57,6 +57,7 @@ class Shown:
         for name in ("mt", "megatest", "mtutil"):
             if (BIN / name).exists():
                 self.program(name, WATCHER.format(name=name, real=BIN / name, log=self.log))
+        self.program("make", "#!/bin/sh\ntrue\n")
         self.env = {"PATH": f"{self.bin}:{area.env['PATH']}", "EDITOR": "true"}
         area(FILES)
         area.test("smoke", "echo fine").test("broken", "echo ERROR: bad; false")
