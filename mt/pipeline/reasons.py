@@ -228,4 +228,4 @@ class Blockers:
             if key.item not in paths:
                 some = ", ".join(paths[:MOST]) + (", ..." if len(paths) > MOST else "")
                 lines = [f"test {key.test} has no item {key.item}; " + (f"it has {some}" if some else "it has none")]
-        return Answer("absent", [*lines, f"mt run -t {self.run.target} -r {self.run.name} {key.test}  would run it"])
+        return Answer("absent", [*lines, f"`mt run -t {self.run.target} -r {self.run.name} {key.test}` would run it"])
