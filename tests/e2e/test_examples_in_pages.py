@@ -64,7 +64,7 @@ class Shown:
         area.test("diskperf", "env -0 >env.out; echo size $SIZE", items={"DISK": "sda sdb", "SIZE": "4k 8k"})
         area.test("summary", "echo $MT_TEST_NAME", waiton="diskperf")
         for name in ("before", "after", "now", "wanted"):
-            area.ok("env", "save", f"{name}.json", env={"CHANGED": name})
+            area.ok("env", "save", f"{name}.json", env={**self.env, "CHANGED": name})
         for run in ("w49.1", "w49.2"):
             ended = area.mt("run", "-t", "ubuntu/nfs", "-r", run, "-q")
             assert ended.status in (0, 1), ended.err
