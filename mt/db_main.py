@@ -34,16 +34,52 @@ UPSERT_TEST_META = (
 _COLUMNS = 'id, target, name, state, status, owner, start, "end", counts, comment'
 
 
+class Writer:
+    """main.db for somebody who writes it often; the connection stays open, the lock does not."""
+
+    def __init__(self, store: db.Store) -> None:
+        self._store = store
+        self._kept = db.Kept(store.main_path, MAIN)
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction under the lock; a new main.db first learns of all runs that are on the disk."""
+        path = self._store.main_path
+        with db.locked(self._store, "main.db"), db.sql_errors(path):
+            fresh = not db.has_bytes(path)
+            conn = self._kept.opened()
+            with db.transaction(conn):
+                if fresh:
+                    adopt(self._store, conn)
+                yield conn
+
+    def update_run(
+        self,
+        run_id: int,
+        counts: Counts,
+        info: Mapping[str, float],
+        said: Mapping[str, str],
+        metas: Iterable[MetaRow] = (),
+    ) -> None:
+        """Store what a run rolls up to, unless a later fold (greater `rev` of its `info`) was stored before.
+
+        `said` may have an owner and a comment; `metas` is metadata of tests.
+        """
+        controlled = is_controlled(self._store, run_id)
+        with self.writing() as conn:
+            _update(conn, run_id, counts, controlled, info, said)
+            conn.executemany(UPSERT_TEST_META, metas)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._kept.close()
+
+
 @contextmanager
 def writing(store: db.Store) -> Iterator[sqlite3.Connection]:
-    """main.db in a write transaction under its lock; a new one knows all runs that are on the disk."""
-    path = store.main_path
-    with db.locked(store, "main.db"), db.sql_errors(path):
-        fresh = not db.has_bytes(path)
-        with closing(db.connect(path, MAIN)) as conn, db.transaction(conn):
-            if fresh:
-                adopt(store, conn)
-            yield conn
+    """main.db in one write transaction under its lock, opened for it."""
+    with closing(Writer(store)) as writer, writer.writing() as conn:
+        yield conn
 
 
 @contextmanager
@@ -176,23 +212,11 @@ def _write_json(path: str, what: object) -> None:
 
 
 def update_run(
-    store: db.Store,
-    run_id: int,
-    *,
-    counts: Counts,
-    end: float = 0.0,
-    rev: int = 0,
-    said: Mapping[str, str] | None = None,
-    metas: Iterable[MetaRow] = (),
+    store: db.Store, run_id: int, *, counts: Counts, info: Mapping[str, float], said: Mapping[str, str] | None = None
 ) -> None:
-    """Store what a run rolls up to, unless a later fold (greater `rev`) was stored before.
-
-    `end` is the latest end of a case.
-    `said` may have an owner and a comment; `metas` is metadata of tests, see `update_test_meta`.
-    """
-    with writing(store) as conn:
-        _update(conn, run_id, counts, is_controlled(store, run_id), {"last_end": end, "rev": rev}, said or {})
-        conn.executemany(UPSERT_TEST_META, metas)
+    """See `Writer.update_run`; for somebody who does it once."""
+    with closing(Writer(store)) as writer:
+        writer.update_run(run_id, counts, info, said or {})
 
 
 def _update(

@@ -36,17 +36,17 @@ class Folder:
         self._run = run_id
         self._dir = store.journal_dir(run_id)
         self._path = store.run_db_path(run_id)
-        self._conn: sqlite3.Connection | None = None
-        self._file: tuple[int, int] = (0, 0)
+        self._kept = db.Kept(self._path, RUN)
+        self._main = db_main.Writer(store)
         self._offsets: dict[str, int] = {}
-        self._version = -1
+        self._seen: tuple[sqlite3.Connection | None, int] = (None, 0)
 
     def fold(self, *, wait: bool = True) -> int:
         """Fold what is new; gives the number of events.  Without `wait`, a lock that is taken means 0.
 
         Costs one look at the directory when nothing is new.
         """
-        if self._conn is not None and self._is_same() and not self._news():
+        if self._kept.is_same() and not self._news():
             return 0
         try:
             with db.locked(self._store, f"{self._run}.db", wait=wait, what="fold"), db.sql_errors(self._path):
@@ -68,19 +68,18 @@ class Folder:
     def settle(self, *, wait: bool = True) -> int:
         """Fold, and store the roll-up of the run even when nothing is new: when its controller has left."""
         done = self.fold(wait=wait)
-        if not done and self._conn is not None:
-            self._tell_main(db_run.test_metas(self._conn))
+        if not done and self._kept.is_same():
+            self._tell_main(db_run.test_metas(self._kept.opened()))
         return done
 
     def counts(self) -> dict[tuple[str, str], int]:
         """{(state, status): n} over the cases of the run as folded; empty before the first fold."""
-        return db_run.totals(self._conn) if self._conn is not None else {}
+        return db_run.totals(self._kept.opened()) if self._kept.is_same() else {}
 
     def close(self) -> None:
-        """Close the connection; a later fold opens it again."""
-        if self._conn is not None:
-            self._conn.close()
-            self._conn = None
+        """Close the connections; a later fold opens them again."""
+        self._kept.close()
+        self._main.close()
 
     def __enter__(self) -> Folder:
         """Close at the end of the block."""
@@ -95,27 +94,15 @@ class Folder:
 
     def _known(self) -> dict[str, int]:
         """The stored offsets, read again only when another process has folded."""
-        conn = self._opened()
-        version = conn.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._version:
+        conn = self._kept.opened()
+        seen = (conn, conn.execute("PRAGMA data_version").fetchone()[0])
+        if seen != self._seen:
             self._offsets = db_run.offsets(conn)
-            self._version = version
+            self._seen = seen
         return self._offsets
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._conn is None or not self._is_same():
-            self.close()
-            self._conn = db.connect(self._path, RUN)
-            self._file = _identity(self._path)
-            self._version = -1
-        return self._conn
-
-    def _is_same(self) -> bool:
-        """Whether the open db is still the one at its path, and not one that a rebuild replaced."""
-        return _identity(self._path) == self._file
-
     def _fold(self) -> tuple[int, list[db_main.MetaRow]]:
-        conn = self._opened()
+        conn = self._kept.opened()
         known = self._known()
         seen = journals.look(self._dir)
         if seen.drops:
@@ -135,28 +122,11 @@ class Folder:
 
     def _tell_main(self, metas: list[db_main.MetaRow]) -> None:
         """Store the roll-up; a main.db that cannot be written now is told by the next fold."""
-        conn = self._opened()
-        facts = db_run.info(conn)
+        conn = self._kept.opened()
         try:
-            db_main.update_run(
-                self._store,
-                self._run,
-                counts=db_run.totals(conn),
-                end=facts.get("last_end", 0.0),
-                rev=int(facts.get("rev", 0)),
-                said=db_run.said_of_run(conn),
-                metas=metas,
-            )
+            self._main.update_run(self._run, db_run.totals(conn), db_run.info(conn), db_run.said_of_run(conn), metas)
         except StoreError as e:
             trace("fold", self._store.main_path, failed=e.what)
-
-
-def _identity(path: str) -> tuple[int, int]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return (0, 0)
-    return (found.st_dev, found.st_ino)
 
 
 Commit = Callable[[db_run.Batch, Mapping[str, int]], list[db_main.MetaRow]]

@@ -13,7 +13,7 @@ from contextlib import closing
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mt import db_run, db_schema
@@ -22,7 +22,7 @@ from mt.states import MOVES, RANK, order
 
 TABLES = ("cases", "attempts", "steps", "vals", "said", "notes", "meta", "test_meta", "counts", "totals", "bad", "info")
 STATUSES = ("n/a", "PASS", "FAIL", "KILLED")
-CASES = (("a", ""), ("b", "1"), ("b", "2"))
+CASES = (("a", ""), ("b", "1"))
 Told = tuple[str, dict[str, Any]]
 
 
@@ -65,7 +65,7 @@ class Writers:
     def look(self, writer: int) -> None:
         """See some of what all have written, which need not be the oldest."""
         for told in self.told:
-            if told[1]["k"] == "case" and self.draw.random() < 0.5:
+            if told[1]["k"] == "case" and self.draw.random() < 0.3:
                 self.join(writer, told)
 
     def tell(self, writer: int, kind: str, **fields: Any) -> None:
@@ -76,19 +76,24 @@ class Writers:
     def move(self, writer: int) -> None:
         test, item = self.draw.choice(CASES)
         _, seen = self.views[writer].get((test, item), (None, CaseRow(test, item)))
-        if self.draw.random() < 0.2:
+        if self.draw.random() < 0.05:
             attempt, state = seen.attempt + 1, self.draw.choice(list(RANK))
         else:
-            attempt, state = seen.attempt, self.draw.choice(sorted(MOVES[seen.state]))
+            attempt, state = seen.attempt, self.draw.choice(self.may_follow(seen.state))
         row = CaseRow(test, item, attempt, seen.gen + 1, state, self.draw.choice(STATUSES), end=self.draw.random())
         self.tell(writer, "case", **row._asdict())
         self.join(writer, self.told[-1])
+
+    def may_follow(self, state: str) -> list[str]:
+        """Legal moves; live ones three times, because everything ends soon enough."""
+        legal = sorted(MOVES[state])
+        return legal + [s for s in legal if RANK[s] <= RANK["CLEANING"]] * 2
 
     def say(self, writer: int) -> None:
         test, item = self.draw.choice(CASES)
         about = {"test": test, "item": item, "attempt": self.draw.randrange(1, 3)}
         kind = self.draw.choice(("step", "value", "result", "note", "meta", "run", "cases"))
-        word = self.draw.choice("xyz")
+        word = self.draw.choice("xy")
         more: dict[str, dict[str, Any]] = {
             "step": {"name": word, "state": self.draw.choice(("start", "end")), "start": self.draw.choice((0.0, 2.0))},
             "value": {"category": "c", "variable": word, "value": self.draw.choice("12")},
@@ -103,10 +108,10 @@ class Writers:
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[list[Told], random.Random]:
-    rng = draw(st.randoms(use_true_random=False))
+    rng = random.Random(draw(st.integers(0, 1 << 32)))
     count = draw(st.integers(1, 4))
     writers = Writers(rng, count)
-    for _ in range(draw(st.integers(1, 40))):
+    for _ in range(draw(st.integers(1, 60))):
         writer = rng.randrange(count)
         rng.choice((writers.look, writers.move, writers.move, writers.say))(writer)
     return writers.told, rng
@@ -116,7 +121,8 @@ def shuffled(told: list[Told], rng: random.Random) -> list[list[Told]]:
     """Any order, with repetitions, cut into batches anywhere."""
     events = told + rng.sample(told, rng.randrange(len(told) + 1))
     rng.shuffle(events)
-    cuts = sorted({0, len(events), *(rng.randrange(len(events) + 1) for _ in range(rng.randrange(6)))})
+    pieces = rng.choice((0, 5, len(events)))
+    cuts = sorted({0, len(events), *(rng.randrange(len(events) + 1) for _ in range(pieces))})
     return [events[a:b] for a, b in pairwise(cuts)]
 
 
@@ -136,6 +142,7 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_db(history: tupl
     assert whole_fold([[e] for e in reversed(told)]) == once
 
 
+@settings(max_examples=300)
 @given(histories())
 def test_every_state_that_a_fold_shows_is_a_legal_move_from_the_one_before(
     history: tuple[list[Told], random.Random],
@@ -143,7 +150,7 @@ def test_every_state_that_a_fold_shows_is_a_legal_move_from_the_one_before(
     told, rng = history
     seen: dict[tuple[str, str], tuple[int, str]] = {}
     with closing(new_db()) as conn:
-        for _ in fold(conn, shuffled(told, rng)):
+        for _ in fold(conn, [[e] for e in rng.sample(told, len(told))]):
             for test, item, attempt, state in conn.execute("SELECT test, item, attempt, state FROM cases"):
                 before = seen.get((test, item))
                 seen[test, item] = (attempt, state)
