@@ -84,3 +84,11 @@ def test_a_new_test_is_made_in_the_area_from_anywhere_below(area: Area, tmp_path
     below = area.home / "tests" / "deep"
     below.mkdir(parents=True)
     assert area.ok("new", "a", cwd=below).lines() == ["../a/testconfig", "../a/run.sh"]
+
+
+def test_a_new_area_runs_at_once(area: Area) -> None:
+    area.ok("init", "fresh", "-q")
+    result = area.mt("run", cwd=area.home / "fresh")
+    assert result.status == 0, result.err
+    (log,) = (area.home / "fresh" / "lt").glob("*/*/first/greet.log")
+    assert log.read_text() == "hello from local\n"
