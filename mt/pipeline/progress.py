@@ -14,6 +14,8 @@ from mt.states import verdict
 from mt.stdio import colour, paint
 
 _EVERY = 0.2
+#: what only follows from another failure is counted, not named
+_FOLLOWS = ("PREQ_FAIL", "PREQ_DISCARDED", "BLOCKED")
 
 
 class Progress:
@@ -43,7 +45,7 @@ class Progress:
             self.rate_secs += row.secs
         if kind != "good":
             self.bad += 1
-            if not self.quiet:
+            if not self.quiet and row.status not in _FOLLOWS:
                 word = row.status if row.state == "COMPLETED" else f"{row.state}/{row.status}"
                 comment = f": {row.comment}" if row.comment else ""
                 self.say(f"{self._paint(row.status, word)} {name}{comment}")
