@@ -180,7 +180,7 @@ def page_file(name: str, number: str = "") -> str | None:
 
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     file = "mt-" + name.replace(" ", "-") if name != "mt" else name
-    shares = [os.path.join(sys.prefix, "share", "man"), os.path.join(here, "..", "..", "share", "man")]
+    shares = [os.path.join(sys.prefix, "share", "man"), os.path.join(sys.prefix, "..", "..", "share", "man")]
     for section in [number] if number else ["1", "7", "5"]:
         homes = [os.path.join(here, "man"), *(os.path.join(s, f"man{section}") for s in shares)]
         for home in homes:
