@@ -115,7 +115,7 @@ def _ended(facts: Facts) -> Answer:
     for step in facts.steps:
         if not step_is_good(step):
             lines += _of_step(row, step)
-    failed = [v for v in facts.values if v.status.lower().startswith(("fail", "error"))]
+    failed = [v for v in facts.values if v.type != "logpro" and v.status.lower().startswith(("fail", "error"))]
     lines += [f"value {_value(v)}" for v in failed[:MOST]]
     return Answer(word or {"good": "good", "bad": "failed"}.get(kind, "unjudged"), lines)
 

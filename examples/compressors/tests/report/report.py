@@ -69,7 +69,7 @@ def page(title: str, lines: list[tuple], verdicts: Counter) -> str:
 def main() -> int:
     """Ask, write, and say what was not good."""
     cases = [row for row in rows("tests") if row["test"] != "report"]
-    lines = table(rows("values", "%/%"))
+    lines = table(rows("values", "%pack/%"))
     verdicts = Counter(row["status"] for row in cases)
     title = f"Compressors, {os.environ['MT_TARGET']}, {os.environ['MT_RUNNAME']}"
     for name, make in (("report.md", markdown), ("report.html", page)):
