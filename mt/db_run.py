@@ -20,6 +20,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from mt.journals import Done
 from mt.model import CaseRow, StepRow, ValueRow
 from mt.states import order
 
@@ -207,6 +208,8 @@ class Batch:
         _many(conn, "INSERT OR IGNORE INTO bad VALUES ", [(f, at, text) for (f, at), text in self._bad.items()])
         if self.end > 0:
             conn.execute(_GREATER, ("last_end", self.end))
+        if self.events:
+            count_on(conn, 1)
         return [row for _, row in self._latest.get("test_meta", {}).values()]
 
 
@@ -355,25 +358,24 @@ def said_of_run(conn: sqlite3.Connection) -> dict[str, str]:
     return {key: str(json.loads(value)) for key, value in found}
 
 
-def offsets(conn: sqlite3.Connection) -> dict[str, int]:
-    """How many bytes of each file are folded."""
-    return dict(conn.execute("SELECT file, at FROM offsets"))
+def offsets(conn: sqlite3.Connection) -> dict[str, Done]:
+    """How much of each file is folded."""
+    return {file: Done(at, seen) for file, at, seen in conn.execute("SELECT file, at, seen FROM offsets")}
 
 
-def save_offsets(conn: sqlite3.Connection, new: Mapping[str, int]) -> None:
-    """Store offsets and count the fold, within the transaction that stores what was read."""
-    conn.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?)", list(new.items()))
-    conn.execute("INSERT INTO info VALUES ('rev', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1")
+def save_offsets(conn: sqlite3.Connection, new: Mapping[str, Done]) -> None:
+    """Store offsets, within the transaction that stores what was read."""
+    conn.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?)", [(f, *done) for f, done in new.items()])
 
 
-def move_offsets(conn: sqlite3.Connection, gone: Iterable[str], new: Mapping[str, int]) -> None:
+def move_offsets(conn: sqlite3.Connection, gone: Iterable[str], new: Mapping[str, Done]) -> None:
     """Forget files that were taken into another, whose offset is stored at once."""
     conn.executemany("DELETE FROM offsets WHERE file = ?", [(f,) for f in gone])
     save_offsets(conn, new)
 
 
 def count_on(conn: sqlite3.Connection, rev: int) -> None:
-    """Let the count of folds of a rebuilt db go on from that of the old one."""
+    """Count one fold, or those that a db had before it was rebuilt."""
     conn.execute("INSERT INTO info VALUES ('rev', ?) ON CONFLICT (key) DO UPDATE SET value = value + ?", (rev, rev))
 
 
@@ -385,3 +387,8 @@ def bad_lines(conn: sqlite3.Connection) -> int:
 def test_metas(conn: sqlite3.Connection) -> list[tuple[str, str, str, float, str, int]]:
     """All metadata of tests that this run told of, as main.db keeps it."""
     return conn.execute("SELECT test, key, value, t, writer, seq FROM test_meta").fetchall()
+
+
+def bad_places(conn: sqlite3.Connection) -> set[tuple[str, int]]:
+    """File and offset of the lines that could not be read."""
+    return {(file, at) for file, at in conn.execute("SELECT file, at FROM bad")}

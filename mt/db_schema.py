@@ -59,7 +59,8 @@ _RUN_1: Migration = (
         PRIMARY KEY (test, state, status)) WITHOUT ROWID""",
     """CREATE TABLE totals (state TEXT NOT NULL, status TEXT NOT NULL, n INTEGER NOT NULL,
         PRIMARY KEY (state, status)) WITHOUT ROWID""",
-    "CREATE TABLE offsets (file TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID",
+    # at: bytes that are folded; seen: the size at that look, greater when the last line was torn
+    "CREATE TABLE offsets (file TEXT PRIMARY KEY, at INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE TABLE bad (file TEXT NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL,
         PRIMARY KEY (file, at)) WITHOUT ROWID""",
     # rev counts the folds that changed something; last_end is the latest end of a case

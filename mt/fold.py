@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from typing import Any
 
 from mt import db, db_main, db_run, journals
 from mt.db_schema import RUN
 from mt.errors import BusyError, StoreError, why
-from mt.journals import GZ, SPOOL, Look, Piece
+from mt.journals import GZ, SPOOL, Done, Look, Piece
 from mt.trace import trace
 
 #: events that are joined in memory before they are saved in one transaction
@@ -38,7 +39,7 @@ class Folder:
         self._path = store.run_db_path(run_id)
         self._kept = db.Kept(self._path, RUN)
         self._main = db_main.Writer(store)
-        self._offsets: dict[str, int] = {}
+        self._offsets: dict[str, Done] = {}
         self._seen: tuple[sqlite3.Connection | None, int] = (None, 0)
 
     def fold(self, *, wait: bool = True) -> int:
@@ -92,7 +93,7 @@ class Folder:
         seen = journals.look(self._dir)
         return bool(seen.drops or seen.news(self._known()))
 
-    def _known(self) -> dict[str, int]:
+    def _known(self) -> dict[str, Done]:
         """The stored offsets, read again only when another process has folded."""
         conn = self._kept.opened()
         seen = (conn, conn.execute("PRAGMA data_version").fetchone()[0])
@@ -108,7 +109,7 @@ class Folder:
         if seen.drops:
             seen.sizes[SPOOL] = journals.take_over(self._dir, seen.drops)
 
-        def commit(batch: db_run.Batch, after: Mapping[str, int]) -> list[db_main.MetaRow]:
+        def commit(batch: db_run.Batch, after: Mapping[str, Done]) -> list[db_main.MetaRow]:
             with db.transaction(conn):
                 found = batch.save(conn)
                 db_run.save_offsets(conn, after)
@@ -129,36 +130,34 @@ class Folder:
             trace("fold", self._store.main_path, failed=e.what)
 
 
-Commit = Callable[[db_run.Batch, Mapping[str, int]], list[db_main.MetaRow]]
+Commit = Callable[[db_run.Batch, Mapping[str, Done]], list[db_main.MetaRow]]
 
 
-def join(directory: str, seen: Look, known: Mapping[str, int], commit: Commit) -> tuple[int, list[db_main.MetaRow]]:
+def join(directory: str, seen: Look, known: Mapping[str, Done], commit: Commit) -> tuple[int, list[db_main.MetaRow]]:
     """Read what is new in `seen` beyond the offsets `known`, batch by batch; gives the number of events.
 
     Also used to rebuild and to check, with another `commit`.
     """
     batch = db_run.Batch()
-    after: dict[str, int] = {}
+    after: dict[str, Done] = {}
     metas: list[db_main.MetaRow] = []
     done = 0
-    for piece in _all_pieces(directory, seen, known):
-        take(batch, piece)
-        if piece.after >= 0:
-            after[piece.file] = piece.after
-        if batch.events >= BATCH:
-            done += batch.events
-            metas += commit(batch, after)
-            batch, after = db_run.Batch(), {}
+    for name in seen.news(known):
+        at = 0 if name == GZ else known.get(name, Done()).at
+        for piece in journals.pieces(directory, name, at, seen.sizes[name]):
+            take(batch, piece)
+            if piece.after >= 0:
+                at = piece.after
+                after[name] = Done(at, at)
+            if batch.events >= BATCH:
+                done += batch.events
+                metas += commit(batch, after)
+                batch, after = db_run.Batch(), {}
+        after[name] = Done(at, seen.sizes[name])
     if after:
         done += batch.events
         metas += commit(batch, after)
     return done, metas
-
-
-def _all_pieces(directory: str, seen: Look, known: Mapping[str, int]) -> Iterator[Piece]:
-    for name in seen.news(known):
-        start = 0 if name == GZ else known.get(name, 0)
-        yield from journals.pieces(directory, name, start, seen.sizes[name])
 
 
 def take(batch: db_run.Batch, piece: Piece) -> None:
@@ -166,7 +165,7 @@ def take(batch: db_run.Batch, piece: Piece) -> None:
     file_writer = journals.writer_of(piece.file)
     parse = journals.parse
     join_one = batch.take
-    bad: list[int] = []
+    bad: list[tuple[int, dict[str, Any] | None]] = []
     lines = piece.text.split("\n")
     for n, line in enumerate(lines):
         if not line:
@@ -179,10 +178,10 @@ def take(batch: db_run.Batch, piece: Piece) -> None:
                 continue
             except db_run.Unreadable:
                 pass
-        bad.append(n)
-    for n in bad:
+        bad.append((n, ev))
+    for n, ev in bad:
         at = piece.at + sum(len(line.encode("utf-8", "surrogateescape")) + 1 for line in lines[:n])
-        batch.bad(piece.file, at, lines[n].encode("utf-8", "backslashreplace").decode())
+        batch.bad(*journals.kept(lines[n], ev, piece.file, at))
 
 
 def is_behind(store: db.Store, run_id: int) -> bool:

@@ -18,8 +18,18 @@ GZ = "all.ndjson.gz"
 SPOOL = "spool.ndjson"
 _END = ".ndjson"
 
+#: the field of an event that says where it stood before it was moved
+PLACE = "from"
+
 #: bytes read of a file at a time
 CHUNK = 8 << 20
+
+
+class Done(NamedTuple):
+    """How far a file is folded: bytes, and its size at that look, which is greater when its last line was torn."""
+
+    at: int = 0
+    seen: int = 0
 
 
 class Look(NamedTuple):
@@ -28,17 +38,18 @@ class Look(NamedTuple):
     sizes: dict[str, int]
     drops: list[str]
 
-    def news(self, offsets: Mapping[str, int]) -> list[str]:
-        """The files with bytes that are not folded: compacted ones first, then journals, the spool last.
+    def news(self, offsets: Mapping[str, Done]) -> list[str]:
+        """The files that have grown since they were folded: compacted ones first, then journals, the spool last.
 
         A gz counts as folded when its size is the stored one: it only changes as a whole.
         """
-        found = [n for n, size in self.sizes.items() if size > offsets.get(n, 0) or _changed(n, size, offsets)]
+        none = Done()
+        found = [
+            n
+            for n, size in self.sizes.items()
+            if size > (was := offsets.get(n, none)).seen or (n == GZ and size != was.at)
+        ]
         return sorted(found, key=lambda n: (n != GZ, n == SPOOL, n))
-
-
-def _changed(name: str, size: int, offsets: Mapping[str, int]) -> bool:
-    return name == GZ and size != offsets.get(name)
 
 
 def look(directory: str) -> Look:
@@ -99,15 +110,35 @@ def _spooled(directory: str, name: str) -> bytes:
     return b"".join(lines)
 
 
-def named_line(line: str, writer: str, file: str, at: int) -> bytes:
-    """An event's line with its writer in it, or a `bad` event that keeps what is no event."""
+def named_line(line: str, writer: str, file: str, at: int, *, unknown: bool = False) -> bytes:
+    """An event's line with its writer in it, or a `bad` event that keeps what is no event.
+
+    An `unknown` event stays as it is, because a newer mt may know it, and carries
+    the place where it stood.
+    """
     ev = parse(line)
     if ev is None:
-        whole = {"k": "bad", "file": file, "at": at, "text": _clean(line)}
-        return (json.dumps(whole, separators=(",", ":")) + "\n").encode()
-    if "w" not in ev:
-        ev = {"w": writer, **ev}
-    return (json.dumps(ev, separators=(",", ":")) + "\n").encode()
+        ev = {"k": "bad", "file": file, "at": at, "text": _clean(line)}
+    else:
+        if "w" not in ev:
+            ev = {"w": writer, **ev}
+        if unknown and PLACE not in ev:
+            ev[PLACE] = [file, at]
+    return _line(ev).encode() + b"\n"
+
+
+def _line(ev: Mapping[str, Any]) -> str:
+    return json.dumps(ev, separators=(",", ":"))
+
+
+def kept(line: str, ev: Mapping[str, Any] | None, file: str, at: int) -> tuple[str, int, str]:
+    """File, offset and text under which a line that cannot be read is kept, wherever it has been moved since."""
+    if ev is None:
+        return file, at, _clean(line)
+    match ev.get(PLACE):
+        case [str(was), int(then)]:
+            file, at = was, then
+    return file, at, _line({n: v for n, v in ev.items() if n not in ("w", PLACE)})
 
 
 def _whole(fd: int) -> int:

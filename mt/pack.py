@@ -10,13 +10,13 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import ExitStack, closing
 
 from mt import db, db_run, fold, journals
 from mt.db_schema import RUN
 from mt.errors import StoreError, why
-from mt.journals import GZ, named_line, pieces, writer_of
+from mt.journals import GZ, Done, named_line, pieces, writer_of
 from mt.locks.alive import take_dead
 
 
@@ -41,7 +41,10 @@ def compact(store: db.Store, run_id: int) -> bool:
                 return False
             with db.sql_errors(path), closing(db.connect(path, RUN)) as conn:
                 known = db_run.offsets(conn)
-                new = {GZ: _write(directory, names, known)} if any(known.get(n) for n in names) else {}
+                new = {}
+                if any(n in known and known[n].at for n in names):
+                    size = _write(directory, names, known, db_run.bad_places(conn))
+                    new = {GZ: Done(size, size)}
                 with db.transaction(conn):
                     db_run.move_offsets(conn, names, new)
             for name in names:
@@ -64,7 +67,7 @@ def _dead(directory: str, stack: ExitStack) -> list[str]:
     return names
 
 
-def _write(directory: str, names: list[str], known: dict[str, int]) -> int:
+def _write(directory: str, names: list[str], known: Mapping[str, Done], bad: Container[tuple[str, int]]) -> int:
     """Write the old gz and, as a further member of it, what is folded of the journals; gives its size.
 
     A torn end was never acknowledged and is left out.
@@ -77,7 +80,7 @@ def _write(directory: str, names: list[str], known: dict[str, int]) -> int:
                 with open(path, "rb") as old:
                     shutil.copyfileobj(old, raw, 1 << 20)
             with gzip.GzipFile("", "wb", 6, raw, 0) as packed:
-                packed.writelines(_lines(directory, names, known))
+                packed.writelines(_lines(directory, names, known, bad))
             raw.flush()
             os.fsync(raw.fileno())
             size = raw.tell()
@@ -95,12 +98,14 @@ def _forget(path: str) -> None:
         pass
 
 
-def _lines(directory: str, names: list[str], known: dict[str, int]) -> Iterator[bytes]:
+def _lines(
+    directory: str, names: list[str], known: Mapping[str, Done], bad: Container[tuple[str, int]]
+) -> Iterator[bytes]:
     """The folded lines of the journals, each with its writer."""
     for name in names:
-        for piece in pieces(directory, name, 0, known.get(name, 0)):
+        for piece in pieces(directory, name, 0, known.get(name, Done()).at):
             at = piece.at
             for line in piece.text.split("\n"):
                 if line:
-                    yield named_line(line, writer_of(name), name, at)
+                    yield named_line(line, writer_of(name), name, at, unknown=(name, at) in bad)
                 at += len(line.encode("utf-8", "surrogateescape")) + 1

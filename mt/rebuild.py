@@ -65,14 +65,14 @@ def _make(directory: str, path: str, rev: int) -> int:
     return done
 
 
-def fold_into(conn: sqlite3.Connection, directory: str, upto: Mapping[str, int] | None = None) -> int:
+def fold_into(conn: sqlite3.Connection, directory: str, upto: Mapping[str, journals.Done] | None = None) -> int:
     """Fold journals into an empty db; with `upto`, only what lies before these offsets."""
     db_schema.migrate(conn, RUN, "", "")
     seen = journals.look(directory)
     if upto is not None:
-        seen = seen._replace(sizes={n: min(size, upto.get(n, 0)) for n, size in seen.sizes.items()})
+        seen = seen._replace(sizes={n: min(size, upto.get(n, journals.Done()).at) for n, size in seen.sizes.items()})
 
-    def commit(batch: db_run.Batch, after: Mapping[str, int]) -> list[db_main.MetaRow]:
+    def commit(batch: db_run.Batch, after: Mapping[str, journals.Done]) -> list[db_main.MetaRow]:
         with db.transaction(conn):
             batch.save(conn)
             db_run.save_offsets(conn, after)

@@ -101,12 +101,13 @@ def stat_run(store: db.Store, run_id: int) -> Stat:
     """How large a run is, and how many bytes are not folded yet."""
     path = store.run_db_path(run_id)
     seen = journals.look(store.journal_dir(run_id))
-    number, cases, bad, known = 0, 0, 0, {}
+    number, cases, bad = 0, 0, 0
+    known: dict[str, journals.Done] = {}
     if db.has_bytes(path):
         with db.sql_errors(path), closing(db.reader(path, RUN)) as conn:
             number, cases, bad = version(conn), sum(db_run.totals(conn).values()), db_run.bad_lines(conn)
             known = db_run.offsets(conn)
-    behind = sum(seen.sizes[name] - known.get(name, 0) for name in seen.news(known))
+    behind = sum(seen.sizes[name] - known.get(name, journals.Done()).at for name in seen.news(known))
     size = os.path.getsize(path) if os.path.exists(path) else 0
     return Stat(
         run_id, str(store.run_key(run_id) or ""), number, cases, bad, size, sum(seen.sizes.values()),
