@@ -1,18 +1,35 @@
-"""The log processor: rules and a log in, a verdict out (spec/config.md 6).
+"""The log processor: rules and a log in, a verdict, a page and values out (spec/config.md 6).
 
-`judge` serves the steps of a run; `mt logpro` is the same as a filter.
+    rules = load_rules(text, "build.logpro")
+    judgement = judge(rules, "build.log", "build.html", "build.dat")
+
+`rules` reads, `scan` matches, `report` and `page` write; this module opens the
+files and runs the hooks.  A log is bytes of any encoding and any size.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from mt.errors import ConfigError, MtError, why
-from mt.pipeline.logpro.report import Page, dat
-from mt.pipeline.logpro.rules import RuleSet, load_rules
-from mt.pipeline.logpro.scan import NAMES, Fired, Hit, Tally
+from mt.errors import ConfigError, MtError, StoreError, why
+from mt.pipeline.logpro import hooks, report
+from mt.pipeline.logpro.hooks import HookCall
+from mt.pipeline.logpro.page import Page, broken_page, drop_style
+from mt.pipeline.logpro.report import LogValue
+from mt.pipeline.logpro.rules import load_rules, read_rules
+from mt.pipeline.logpro.ruleset import RuleSet
+from mt.pipeline.logpro.scan import Scan, Verdict, blocks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    from mt.pipeline.logpro.scan import Hit
+
+    RunHook = Callable[[HookCall], object]
 
 __all__ = [
     "HookCall",
@@ -27,110 +44,161 @@ __all__ = [
     "refuse",
 ]
 
-_SHOWN = 20
+#: so many lines of errors, so much of each, and so many hooks are kept in a judgement
+MOST_ERRORS = 100
+_LONGEST = 2000
 
 
-class LogValue(NamedTuple):
-    """One measured value of a value rule."""
-
-    name: str
-    measured: str
-    expected: str
-    tol: str
-    status: str
-    desc: str
-    units: str = "n/a"
-    type: str = ""
+_NOTHING = Verdict(1, "FAIL", "", (), ())
 
 
 class Judgement(NamedTuple):
-    """The verdict: exit code and its name, the message of what decided, values, and the first error lines."""
+    """The verdict on one log.
+
+    `code` and `name` are those of spec/config.md 6.2; `message` is
+    `TYPE: description` of the violated rule that decided, empty for a pass.
+    `values` end with the outcome, called `final`, of type `logpro`.  `errors`
+    are the first lines that counted for error rules or had a wrong value, with
+    line numbers from 1.  `hooks` are the first ones that were run.  `verdict` has
+    the results of all rules and triggers; it is empty when the rules could not be read.
+    """
 
     code: int
     name: str
-    message: str
+    message: str = ""
     values: tuple[LogValue, ...] = ()
     errors: tuple[tuple[int, str], ...] = ()
+    hooks: tuple[HookCall, ...] = ()
+    verdict: Verdict = _NOTHING
+
+    @property
+    def comment(self) -> str:
+        """What a step says of itself: `PASS`, or the name and the message (P30)."""
+        return f"{self.name}: {self.message}" if self.message else self.name
 
 
-def judge_file(rules_path: str, log_path: str, html_path: str | None, dat_path: str | None) -> Judgement:
-    """Judge a log by a rules file; rules that cannot be read are a failure that says why (P4)."""
-    try:
-        with open(rules_path, encoding="utf-8", errors="surrogateescape") as f:
-            text = f.read()
-        rules = load_rules(text, rules_path, directory=os.path.dirname(rules_path) or ".")
-    except OSError as e:
-        return Judgement(1, "FAIL", f"cannot read rules '{rules_path}': {why(e)}")
-    except ConfigError as e:
-        message = f"Syntax error in your command file! {e.where or rules_path}: {e.what}"
-        if html_path:
-            with open(html_path, "w", encoding="utf-8", errors="replace") as page:
-                page.write(f"<!DOCTYPE html><html><body><h1>{message}</h1></body></html>\n")
-        return Judgement(1, "FAIL", message)
-    return judge(rules, log_path, html_path, dat_path)
-
-
-def judge(rules: RuleSet, log_path: str, html_path: str | None, dat_path: str | None) -> Judgement:
-    """Judge a log; writes the page and the .dat beside it, and runs the hooks that were hit."""
-    errors: list[tuple[int, str]] = []
-    try:
-        with open(log_path, "rb") as log:
-            tally = walk(rules, lines_of(log), html_path, errors)
-        if dat_path:
-            with open(dat_path, "w", encoding="utf-8", errors="replace") as f:
-                f.write(dat(tally))
-    except OSError as e:
-        raise MtError(f"cannot judge '{e.filename or log_path}': {why(e)}") from e
-    code = tally.code()
-    return Judgement(code, NAMES[code], tally.message(), tuple(_values(tally)), tuple(errors))
-
-
-def walk(
+def judge(
     rules: RuleSet,
-    lines: Iterator[str],
-    html_path: str | None,
-    errors: list[tuple[int, str]],
-    each: Callable[[Tally, str, list[Fired], Hit | None], None] = lambda tally, line, fired, hit: None,
-) -> Tally:
-    """Send every line through the rules, onto the page and to `each`."""
-    from mt.pipeline.logpro.hooks import Hooks
+    log_path: str,
+    html_path: str | None = None,
+    dat_path: str | None = None,
+    *,
+    annotated: BinaryIO | None = None,
+    run_hook: RunHook = hooks.run,
+) -> Judgement:
+    """Judge a log file; writes the page, its style sheet beside it, and the `.dat` where paths are given.
 
-    tally = Tally(rules)
-    hooks = Hooks(rules)
-    page = Page(html_path, tally) if html_path else None
+    `annotated` takes the log with remarks and summary.  Raises StoreError for
+    files that cannot be read or written.
+    """
     try:
-        for line in lines:
-            fired, hit = tally.feed(line)
-            if hit is not None:
-                rule = rules.rules[hit.rule]
-                if rule.kind in ("error", "abort") and len(errors) < _SHOWN:
-                    errors.append((hit.line, line))
-                if rule.hook:
-                    hooks.run(rule, hit, line)
-            if page is not None:
-                page.line(line, hit)
-            each(tally, line, fired, hit)
-    finally:
-        if page is not None:
-            page.close()
-    return tally
+        log = open(log_path, "rb", buffering=0)
+    except OSError as e:
+        raise StoreError(f"cannot read log '{log_path}': {why(e)}") from e
+    with log:
+        return judge_stream(rules, log, html_path, dat_path, annotated=annotated, run_hook=run_hook)
 
 
-def lines_of(log: Iterator[bytes]) -> Iterator[str]:
-    """The lines of a log of any encoding, without their ends."""
-    for raw in log:
-        yield raw.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+def judge_stream(
+    rules: RuleSet,
+    log: BinaryIO,
+    html_path: str | None = None,
+    dat_path: str | None = None,
+    *,
+    annotated: BinaryIO | None = None,
+    run_hook: RunHook = hooks.run,
+) -> Judgement:
+    """Judge what can be read from a stream, as it comes."""
+    scan = Scan(rules)
+    taken = _Taken(run_hook)
+    with contextlib.ExitStack() as files:
+        writers: list[report.Annotated | Page] = [report.Annotated(annotated)] if annotated else []
+        if html_path:
+            writers.append(Page(files.enter_context(_page_file(html_path)), os.path.basename(html_path)))
+        for writer in writers:
+            writer.begin(rules)
+        for block in blocks(log):
+            for body, hit in scan.feed(block):
+                if hit is not None:
+                    taken.take(body, hit)
+                for writer in writers:
+                    writer.piece(body, hit)
+        verdict = scan.verdict()
+        for writer in writers:
+            writer.end(rules, verdict)
+    outcome = verdict[:4]
+    if dat_path:
+        _write(dat_path, report.dat(*outcome))
+    return Judgement(*verdict[:3], report.values(*outcome), tuple(taken.errors), tuple(taken.hooks), verdict)
 
 
-def _values(tally: Tally) -> Iterator[LogValue]:
-    """The measured values, and the verdict as the value `final` (P30)."""
-    for n, rule in enumerate(tally.rules.rules):
-        if rule.kind == "value":
-            measured = tally.measured[n]
-            shown = "" if measured is None else f"{measured:g}"
-            tol = rule.op or f"{rule.number:g}"
-            status = "pass" if tally.is_good(n) else "fail"
-            yield LogValue(f"rule-{n}", shown, f"{rule.value:g}", tol, status, rule.desc, type="value")
-    if any(r.kind == "value" for r in tally.rules.rules):
-        code = tally.code()
-        yield LogValue("final", str(code), "0", "n/a", NAMES[code].lower(), tally.message(), type="logpro")
+def judge_file(
+    rules_path: str,
+    log_path: str,
+    html_path: str | None = None,
+    dat_path: str | None = None,
+    *,
+    waivers: str | None = None,
+    directory: str = ".",
+    annotated: BinaryIO | None = None,
+    run_hook: RunHook = hooks.run,
+) -> Judgement:
+    """Judge a log by a file of rules; rules that cannot be read are a FAIL that says why (P3, P4)."""
+    try:
+        rules = read_rules(rules_path, waivers=waivers, directory=directory)
+    except ConfigError as e:
+        return refuse(e, html_path, dat_path, annotated=annotated)
+    return judge(rules, log_path, html_path, dat_path, annotated=annotated, run_hook=run_hook)
+
+
+def refuse(
+    error: MtError, html_path: str | None, dat_path: str | None, *, annotated: BinaryIO | None = None
+) -> Judgement:
+    """The judgement when rules cannot be read, in all the places where one is looked for."""
+    what = error.lines()[0]
+    if annotated:
+        annotated.write(f"{report.BROKEN}\n{what}\n".encode("utf-8", "surrogateescape"))
+        annotated.flush()
+    if html_path:
+        with _page_file(html_path) as out:
+            out.write(broken_page(os.path.basename(html_path), report.BROKEN, what))
+    message = f"{report.BROKEN} {what}"
+    if dat_path:
+        _write(dat_path, report.dat(1, "FAIL", message, ()))
+    return Judgement(1, "FAIL", message, report.values(1, "FAIL", message, ()))
+
+
+class _Taken:
+    """What is kept of the hits: lines of errors, and the hooks that were run."""
+
+    def __init__(self, run_hook: RunHook) -> None:
+        self.run_hook = run_hook
+        self.errors: list[tuple[int, str]] = []
+        self.hooks: list[HookCall] = []
+
+    def take(self, body: bytes, hit: Hit) -> None:
+        """Run the hook of a hit, and keep what is worth keeping."""
+        wrong = hit.rule is not None and (hit.rule.type == "error" or hit.good is False)
+        if wrong and len(self.errors) < MOST_ERRORS:
+            text = body[:_LONGEST].decode("utf-8", "replace").rstrip("\r\n")
+            self.errors.append((hit.line + 1, text))
+        if hit.hook is not None:
+            self.run_hook(hit.hook)
+            if len(self.hooks) < MOST_ERRORS:
+                self.hooks.append(hit.hook)
+
+
+def _page_file(path: str) -> BinaryIO:
+    try:
+        drop_style(path)
+        return open(path, "wb")
+    except OSError as e:
+        raise StoreError(f"cannot write '{e.filename or path}': {why(e)}") from e
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as out:
+            out.write(text)
+    except OSError as e:
+        raise StoreError(f"cannot write '{path}': {why(e)}") from e

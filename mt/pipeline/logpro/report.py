@@ -1,115 +1,133 @@
-"""What the log processor writes: annotated lines, an HTML page, a .dat of values (spec/config.md P2, P30, P31)."""
+"""What a scan found, as text: annotated log, summary, `.dat`, values (spec/config.md P2, P30)."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from mt.pipeline.logpro.scan import NAMES, Fired, Hit, Tally
+from mt.scheme import to_text
 
-_CSS = """body{font-family:sans-serif}pre{font-family:monospace}table{border-collapse:collapse}
-td,th{border:1px solid #999;padding:2px 6px;text-align:left}.error,.FAIL{color:#c00}.warning,.WARN{color:#c60}
-.ignore{color:#080}.required{color:#808}.waive{color:#850}.check{color:#c39}.abort{color:#b03}.skip{color:#770}
-.value,.PASS{color:#05a}.bad{background:#fcc}
-"""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
 
+    from mt.pipeline.logpro.ruleset import RuleSet
+    from mt.pipeline.logpro.scan import Hit, Result, Verdict
 
-def said(tally: Tally, fired: Iterable[Fired], hit: Hit | None) -> Iterator[str]:
-    """The lines that precede an annotated line."""
-    for event in fired:
-        yield f"LOGPRO: hit trigger {event.name} on line {event.line}"
-    if hit is not None:
-        rule = tally.rules.rules[hit.rule]
-        yield f"LOGPRO {rule.kind}: {rule.desc} in section {','.join(rule.sections)} on line {hit.line}"
+BROKEN = "Syntax error in your command file!"
+_RULE = "=" * 26
 
 
-def summary(tally: Tally) -> Iterator[str]:
-    """The block at the end of the annotated log."""
-    yield "=" * 23 + "LOGPRO SUMMARY" + "=" * 23
-    for n, rule in enumerate(tally.rules.rules):
-        good = "OK" if tally.is_good(n) else "FAIL"
-        yield f"{rule.kind:<14} {good:<5} {_expected(tally, n):<14} {rule.desc}, got {_got(tally, n)}"
-    code = tally.code()
-    yield f"EXIT CODE: {code} ({NAMES[code]})"
+class LogValue(NamedTuple):
+    """A measured value of a log as a test records it (spec/config.md P30); all fields are text."""
+
+    name: str
+    measured: str
+    expected: str
+    tol: str
+    status: str
+    desc: str
+    type: str
+    units: str = "n/a"
 
 
-def _expected(tally: Tally, n: int) -> str:
-    rule = tally.rules.rules[n]
-    if rule.kind == "value":
-        return f"{rule.op} {rule.value:g}" if rule.op else f"{rule.value:g} +/- {rule.number:g}"
-    return f"{rule.op} {rule.number:g}"
-
-
-def _got(tally: Tally, n: int) -> str:
-    if tally.rules.rules[n].kind == "value":
-        return "nothing" if tally.measured[n] is None else f"{tally.measured[n]:g}"
-    return str(tally.counts[n])
-
-
-def escape(text: str) -> str:
-    """Text for HTML."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-
-
-class Page:
-    """The HTML page, written while the log goes by, so that a huge log needs no memory."""
-
-    def __init__(self, path: str, tally: Tally) -> None:
-        self.tally = tally
-        self.file = open(path, "w", encoding="utf-8", errors="replace")
-        self.last: dict[int, int] = {}
-        style = os.path.join(os.path.dirname(path), "logpro_style.css")
-        if not os.path.exists(style):
-            with open(style, "w", encoding="utf-8") as f:
-                f.write(_CSS)
-        self.file.write(
-            '<!DOCTYPE html><html><head><meta charset="utf-8"><title>log</title>\n'
-            f'<style>{_CSS}</style><link rel="stylesheet" href="logpro_style.css"></head><body>\n'
-            '<a href="#summary">summary</a>\n<pre>\n'
+def values(code: int, name: str, message: str, results: tuple[Result, ...]) -> tuple[LogValue, ...]:
+    """One value for each value rule, called `rule-N` by its place among all rules, and the outcome as `final`."""
+    measured = [
+        LogValue(
+            f"rule-{r.rule.number}",
+            r.measured or "n/a",
+            to_text(r.rule.want),
+            to_text(r.rule.tolerance),
+            r.status,
+            r.rule.desc,
+            r.rule.kind,
         )
-
-    def line(self, text: str, hit: Hit | None) -> None:
-        """One line of the log; a counted one links to the next hit of its rule."""
-        if hit is None:
-            self.file.write(escape(text) + "\n")
-            return
-        number = self.last.get(hit.rule, 0)
-        self.last[hit.rule] = number + 1
-        kind = self.tally.rules.rules[hit.rule].kind
-        self.file.write(
-            f'<a id="r{hit.rule}h{number}" href="#r{hit.rule}h{number + 1}" class="{kind}">{escape(text)}</a>\n'
-        )
-
-    def close(self) -> None:
-        """The table of rules, and the exit code."""
-        tally = self.tally
-        self.file.write('</pre>\n<h2 id="summary">Rules</h2>\n<table><tr><th>rule<th>type<th>section<th>status')
-        self.file.write("<th>expected<th>got<th>description<th>patterns\n")
-        for n, rule in enumerate(tally.rules.rules):
-            good = tally.is_good(n)
-            patterns = " ".join(escape(p.text) for p in rule.patterns)
-            self.file.write(
-                f'<tr{"" if good else " class=bad"}><td><a href="#r{n}h0">{n}</a><td class="{rule.kind}">{rule.kind}'
-                f"<td>{escape(','.join(rule.sections))}<td>{'OK' if good else 'FAIL'}<td>{escape(_expected(tally, n))}"
-                f"<td>{_got(tally, n)}<td>{escape(rule.desc)}<td><code>{patterns}</code>\n"
-            )
-        code = tally.code()
-        self.file.write(f'</table>\n<h1 class="{NAMES[code]}">EXIT CODE: {code} ({NAMES[code]})</h1></body></html>\n')
-        self.file.close()
+        for r in results
+        if r.rule.type == "value"
+    ]
+    return (*measured, LogValue("final", str(code), "0", "n/a", name, message, "logpro"))
 
 
-def dat(tally: Tally) -> str:
-    """The .dat text: one section for each value rule, then the verdict, in config syntax (P30)."""
-    out: list[str] = []
-    for n, rule in enumerate(tally.rules.rules):
-        if rule.kind != "value":
-            continue
-        out.append(
-            f"[rule-{n}]\noperator {rule.op or '+/-'}\nsection {','.join(rule.sections)}\ndesc {rule.desc}\n"
-            f"status {'OK' if tally.is_good(n) else 'FAIL'}\nexpected {rule.value:g}\nmeasured {_got(tally, n)}\n"
-            f"type {rule.op or f'+/- {rule.number:g}'}\npass {tally.passed[n]}\nfail {tally.failed[n]}\n"
-        )
-    code = tally.code()
-    message = tally.message()
-    out.append(f"[final]\nexit-code {code}\nexit-status {NAMES[code]}\n" + (f"message {message}\n" if message else ""))
-    return "\n".join(out)
+class Annotated:
+    """The log as it came, with a line before every hit, and a summary at the end."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.out = out
+        self.ended = True
+
+    def begin(self, rules: RuleSet) -> None:
+        """What the rules printed when they were read."""
+        self.out.write(_bytes(rules.printed))
+
+    def piece(self, body: bytes, hit: Hit | None) -> None:
+        """One piece of the log."""
+        if hit is not None:
+            self.out.write(_bytes("".join(_remarks(hit))))
+        self.out.write(body)
+        self.ended = body.endswith(b"\n")
+
+    def end(self, rules: RuleSet, verdict: Verdict) -> None:
+        """The summary."""
+        self.out.write(_bytes(("" if self.ended else "\n") + summary(rules, verdict)))
+        self.out.flush()
+
+
+def _remarks(hit: Hit) -> Iterator[str]:
+    for name in hit.triggers:
+        yield f"LOGPRO: hit trigger {name} on line {hit.line}\n"
+    if hit.rule is not None:
+        kind = hit.rule.type.capitalize()
+        yield f"LOGPRO {kind}: {_one_line(hit.rule.desc)} in section {hit.section} on line {hit.line}\n"
+
+
+def summary(rules: RuleSet, verdict: Verdict) -> str:
+    """The block after the log: triggers, rules, malformed rules, exit code."""
+    lines = [f"{_RULE}LOGPRO SUMMARY{_RULE}"]
+    for trigger, count in verdict.triggers:
+        missed = ", never seen" if trigger.needed and not count else ""
+        lines.append(f"trigger {trigger.name}: hit {count} of {trigger.limit}{missed}")
+    for r in verdict.results:
+        shown = f"{r.status:<4} {r.rule.type:<13} count {r.hits}, expected {r.rule.expected}"
+        measured = f", measured {r.measured or 'nothing'}" if r.rule.type == "value" else ""
+        lines.append(f"{shown}{measured}, in {', '.join(r.rule.sections)}: {_one_line(r.rule.desc)}")
+    lines += [f"MALFORMED {where}: {text}" for where, text in rules.malformed]
+    lines += [f"remark {where}: {text}" for where, text in rules.remarks]
+    lines.append(f"EXIT CODE: {verdict.code} ({verdict.name}) {verdict.message}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def dat(code: int, name: str, message: str, results: tuple[Result, ...]) -> str:
+    """The `.dat` file: an area file with a section for each value rule and one for the outcome (P30)."""
+    lines: list[str] = []
+    for r in (r for r in results if r.rule.type == "value"):
+        pairs = {
+            "operator": r.rule.op,
+            "section": ", ".join(r.rule.sections),
+            "desc": r.rule.desc,
+            "status": r.status,
+            "expected": to_text(r.rule.want),
+            "measured": r.measured or "n/a",
+            "type": r.rule.kind,
+            "pass": str(r.passes),
+            "fail": str(r.fails),
+        }
+        lines += [f"[rule-{r.rule.number}]", *(f"{k} {_inert(v)}" for k, v in pairs.items()), ""]
+    lines += ["[final]", f"exit-code {code}", f"exit-status {name}"]
+    if message:
+        lines.append(f"message {_inert(message)}")
+    return "\n".join(lines) + "\n"
+
+
+def _inert(text: str) -> str:
+    """Text that an area file takes as it is: nothing in it runs, continues or ends a line."""
+    plain = _one_line(text).replace("#{", "# {").rstrip("\\ ")
+    return "(" + plain[1:] if plain.startswith("[system ") else plain
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
