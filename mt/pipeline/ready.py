@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 
 from mt.area import Area
@@ -97,12 +98,17 @@ def shared_env(area: Area) -> caseenv.Shared:
 
 
 class EnvironmentFiles:
-    """Writes megatest.sh and megatest.csh into a run directory; what all cases share is formatted once."""
+    """Writes megatest.sh into a run directory, and megatest.csh; what all cases share is formatted once.
+
+    Making a file costs more than all that mt does for a case in Python, so the
+    one for csh is left out where no csh is installed, unless `[setup] csh yes`.
+    """
 
     def __init__(self, area: Area) -> None:
         listed = area.setting("setup", "blacklistvars")
         self.blacklist = tuple(listed.split()) if listed is not None else BLACKLIST
         self.texts: dict[frozenset[str], tuple[str, str]] = {}
+        self.csh = area.flag("setup", "csh", any(map(shutil.which, ("csh", "tcsh"))))
 
     def write(self, directory: str, added: Mapping[str, str], shared: caseenv.Shared) -> None:
         """Both files; the case's own variables come last."""
@@ -111,11 +117,9 @@ class EnvironmentFiles:
             common = Env({k: v for k, v in shared.env.items() if k not in names})
             self.texts[names] = (common.sh(self.blacklist), common.csh(self.blacklist))
         own = Env(added)
-        for name, common_text, own_text in (
-            ("megatest.sh", self.texts[names][0], own.sh(self.blacklist)),
-            ("megatest.csh", self.texts[names][1], own.csh(self.blacklist)),
-        ):
-            _write(os.path.join(directory, name), common_text + own_text)
+        _write(os.path.join(directory, "megatest.sh"), self.texts[names][0] + own.sh(self.blacklist))
+        if self.csh:
+            _write(os.path.join(directory, "megatest.csh"), self.texts[names][1] + own.csh(self.blacklist))
 
 
 def _write(path: str, text: str) -> None:

@@ -1,4 +1,8 @@
-"""test-summary.html: what became of one case, in its run directory (spec/config.md 5.3)."""
+"""test-summary.html: what became of one case, in its run directory (spec/config.md 5.3).
+
+Written for every case that did not simply pass: what passed has nothing to
+explain, and making a file costs more than the rest of the case.
+"""
 
 from __future__ import annotations
 
