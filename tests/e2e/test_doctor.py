@@ -16,7 +16,6 @@ def results(area: Area, *words: str) -> dict[str, tuple[str, str]]:
 
 
 def test_a_sound_area_has_nothing_that_fails(area: Area) -> None:
-    (area.home / "runs").mkdir()
     result = area.mt("doctor", "-f", "ndjson")
     assert result.status == 0
     found = {row["check"]: row["result"] for row in result.rows()}
@@ -37,11 +36,11 @@ def test_a_sound_area_has_nothing_that_fails(area: Area) -> None:
 
 
 def test_with_quiet_only_what_is_not_good_is_printed(area: Area) -> None:
-    (area.home / "runs").mkdir()
     assert all(row["result"] != "ok" for row in area.mt("doctor", "-q", "-f", "ndjson").rows())
 
 
 def test_an_area_whose_disks_are_all_unusable_fails(area: Area) -> None:
+    (area.home / "runs").rmdir()
     assert area.mt("doctor").status == 1
     found = results(area)
     assert found["disks"][0] == "fail"
@@ -49,7 +48,6 @@ def test_an_area_whose_disks_are_all_unusable_fails(area: Area) -> None:
 
 
 def test_a_launcher_that_is_not_there_fails(area: Area) -> None:
-    (area.home / "runs").mkdir()
     config = area.read("megatest.config")
     area({"megatest.config": config + "\n[jobtools]\nlauncher no-such-submit -q fast\n"})
     result, detail = results(area)["launcher"]
@@ -58,7 +56,6 @@ def test_a_launcher_that_is_not_there_fails(area: Area) -> None:
 
 
 def test_a_store_of_a_newer_mt_fails(area: Area) -> None:
-    (area.home / "runs").mkdir()
     area({".mtdb/AREA": '{"layout": 99, "id": "x"}'})
     assert results(area)["store"][0] == "fail"
 

@@ -39,8 +39,9 @@ class Case:
 
     def dropped(self) -> list[dict[str, Any]]:
         """What the next fold would read, oldest first."""
-        files = sorted((self.journal / "drop").glob("*.ndjson"), key=lambda p: p.stat().st_mtime_ns)
-        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        files = (self.journal / "drop").glob("*.ndjson")
+        events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        return sorted(events, key=lambda event: (event["t"], event["s"]))
 
 
 @pytest.fixture
@@ -225,3 +226,35 @@ def test_calls_inside_tests_import_nothing_slow(case: Case) -> None:
         )  # fmt: skip
         seen = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
         assert not seen & heavy
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "comment"),
+    [
+        ("mt result WARN -m careful", "WARN", "careful"),
+        ("mt result 1", "FAIL", ""),
+        ("mt value a=1 --expect 2; mt result AUTO", "FAIL", "values out of tolerance: a"),
+        ("mt value a=1 --expect 2; mt value a=2 --expect 2; mt result AUTO", "PASS", ""),
+        ("mt value a=1 --expect 1; mt result AUTO; false", "FAIL", "Failed at step s1: exit 1"),
+        ("mt value a=1 --expect 2 --check", "FAIL", "Failed at step s1: exit 1"),
+        ("mt value a=1 --expect 2", "PASS", ""),
+        ("mt step inner -- false || true", "PASS", ""),
+    ],
+)
+def test_what_a_test_says_becomes_its_verdict(area: Area, said: str, status: str, comment: str) -> None:
+    area.test("t", said)
+    area.mt("run", "-t", "ubuntu/nfs", "-r", "r1", "-q")
+    (row,) = area.rows("tests")
+    assert (row["state"], row["status"], row["comment"]) == ("COMPLETED", status, comment)
+
+
+def test_what_was_said_in_a_run_can_be_asked_for(area: Area) -> None:
+    area.test(
+        "t", "mt step inner -m hi -- sh -c 'echo text; exit 3'; mt value perf/x=4 --units s; mt result CHECK -m look"
+    )
+    area.mt("run", "-t", "ubuntu/nfs", "-r", "r1", "-q")
+    (row,) = area.rows("show", "t")
+    assert [(s["step"], s["status"]) for s in row["steps"] if s["step"] == "inner"] == [("inner", "3")]
+    assert [(v["category"], v["variable"], v["value"], v["units"]) for v in row["values"]] == [("perf", "x", "4", "s")]
+    assert [(said["status"], said["comment"]) for said in row["said"]] == [("CHECK", "look")]
+    assert area.ok("log", "t", "--step", "inner").out == "text\n"
