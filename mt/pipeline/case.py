@@ -246,6 +246,9 @@ class CaseRun:
                 state, status = str(last.get("state") or "COMPLETED"), str(last.get("status") or status)
             elif str(last.get("status", "")).startswith("AUTO"):
                 status = "AUTO" if so_far.status == "PASS" else so_far.status
+                if status in ("WARN", "CHECK"):  # a failed value beats them, a good one does not (T86)
+                    failed, told = _from_values(said, status, comment)
+                    status, comment = (failed, told) if failed == "FAIL" else (status, comment)
         if status.startswith("AUTO"):
             status, comment = _from_values(said, status, comment)
         return Interrupt(state, status, comment)

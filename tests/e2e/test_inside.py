@@ -248,6 +248,14 @@ def test_what_a_test_says_becomes_its_verdict(area: Area, said: str, status: str
     assert (row["state"], row["status"], row["comment"]) == ("COMPLETED", status, comment)
 
 
+def test_a_failed_value_beats_a_warning_and_a_good_one_does_not(area: Area) -> None:
+    rules = '[logpro]\ns1 ;;\n  (expect:warning in "LogFileBody" = 0 "none" #/careful/)\n'
+    area.test("bad", "echo careful; mt value a=1 --expect 2; mt result AUTO", more=rules)
+    area.test("good", "echo careful; mt value a=2 --expect 2; mt result AUTO", more=rules)
+    area.mt("run", "-t", "ubuntu/nfs", "-r", "r1", "-q")
+    assert {row["test"]: row["status"] for row in area.rows("tests")} == {"bad": "FAIL", "good": "WARN"}
+
+
 def test_what_was_said_in_a_run_can_be_asked_for(area: Area) -> None:
     area.test(
         "t", "mt step inner -m hi -- sh -c 'echo text; exit 3'; mt value perf/x=4 --units s; mt result CHECK -m look"
