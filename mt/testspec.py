@@ -80,7 +80,7 @@ class TestSpec(NamedTuple):
 
 
 # not a test class, whatever pytest thinks of its name; a named tuple's own body takes only fields
-TestSpec.__test__ = False  # type: ignore[attr-defined]
+TestSpec.__test__ = False  # type: ignore[attr-defined] # tells pytest that this is no test
 
 
 def item_path(item: Item) -> str:
