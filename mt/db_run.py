@@ -186,10 +186,10 @@ class Batch:
             rows[key] = (place, [*row, *place])
 
     def _result(self, ev: Event, writer: str, seq: int) -> None:
-        self._all["said"].setdefault((writer, seq), [*_row(_SAID, ev), _time(ev), writer, seq])
+        self._all["said"].setdefault((writer, seq), [writer, seq, _time(ev), *_row(_SAID, ev)])
 
     def _note(self, ev: Event, writer: str, seq: int) -> None:
-        self._all["notes"].setdefault((writer, seq), [*_row(_NOTE, ev), _time(ev), writer, seq])
+        self._all["notes"].setdefault((writer, seq), [writer, seq, _time(ev), *_row(_NOTE, ev)])
 
     def _bad_line(self, ev: Event, writer: str, seq: int) -> None:
         file, at, text = ev.get("file"), ev.get("at"), ev.get("text")

@@ -42,14 +42,15 @@ _RUN_1: Migration = (
         tol TEXT NOT NULL, units TEXT NOT NULL, comment TEXT NOT NULL, status TEXT NOT NULL, type TEXT NOT NULL,
         t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL,
         PRIMARY KEY (test, item, attempt, category, variable)) WITHOUT ROWID""",
-    """CREATE TABLE said (
+    # a key's columns stand first: SQLite 3.40's integrity_check sees NULLs in a WITHOUT ROWID table otherwise
+    """CREATE TABLE said (writer TEXT NOT NULL, seq INTEGER NOT NULL, t REAL NOT NULL,
         test TEXT NOT NULL, item TEXT NOT NULL, attempt INTEGER NOT NULL,
         state TEXT NOT NULL, status TEXT NOT NULL, comment TEXT NOT NULL, log TEXT NOT NULL,
-        t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (writer, seq)) WITHOUT ROWID""",
+        PRIMARY KEY (writer, seq)) WITHOUT ROWID""",
     "CREATE INDEX said_case ON said (test, item, attempt)",
-    """CREATE TABLE notes (
+    """CREATE TABLE notes (writer TEXT NOT NULL, seq INTEGER NOT NULL, t REAL NOT NULL,
         test TEXT NOT NULL, item TEXT NOT NULL, attempt INTEGER NOT NULL, text TEXT NOT NULL,
-        t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (writer, seq)) WITHOUT ROWID""",
+        PRIMARY KEY (writer, seq)) WITHOUT ROWID""",
     "CREATE INDEX notes_case ON notes (test, item, attempt)",
     """CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL,
         t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID""",

@@ -421,7 +421,7 @@ def test_an_area_that_cannot_be_written_answers_as_of_its_last_fold(tmp_path: Pa
     run.fold()
     if left == "wal":  # as a killed folder leaves it
         with closing(sqlite3.connect(run.db)) as writer:
-            writer.execute("INSERT INTO notes VALUES ('t', '', 1, 'in the wal', 1.0, 'w', 1)")
+            writer.execute("INSERT INTO notes VALUES ('w', 1, 1.0, 't', '', 1, 'in the wal')")
             writer.commit()
             files = {n: (home / ".mtdb" / n).read_bytes() for n in os.listdir(run.store.root) if "db-wal" in n}
             main = run.db.read_bytes()
