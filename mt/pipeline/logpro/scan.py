@@ -3,8 +3,8 @@
 Of all rules that match a line only the one defined first counts.  A log is fed
 in blocks of whole lines.  In each block those lines are looked for that have
 one of the strings without which no pattern can match; only they are decoded
-and tried.  The others are passed on in one piece.  When some pattern has no
-such string, every line is tried.
+and tried.  The others are passed on in one piece.  Patterns that have no such
+string are tried on every line, but only they.
 """
 
 from __future__ import annotations
@@ -112,17 +112,20 @@ class Scan:
         self.hooks = {h.name: h for h in rules.hooks}
         self.spent: set[str] = set()
         self.active = dict.fromkeys((s.name for s in rules.sections), False)
-        self.live: list[tuple[Rule, str]] = []
+        #: rules that count now with the section that makes it so: all, and those with bare patterns
+        self.live: list[tuple[Rule, str, tuple[Regex, ...]]] = []
+        self.bare: list[tuple[Rule, str, tuple[Regex, ...]]] = []
         self._choose()
 
     def feed(self, block: bytes) -> Iterator[tuple[bytes, Hit | None]]:
         """Pieces of the block in order: a line with its hit, or any number of lines without one."""
         done = counted = 0
-        for start in self._candidates(block):
+        starts, sure = self._candidates(block)
+        for start in starts:
             end = block.find(b"\n", start) + 1 or len(block)
             self.line += block.count(b"\n", counted, start)
             counted = start
-            hit = self._look(block[start:end])
+            hit = self._look(block[start:end], self.live if start in sure else self.bare)
             if hit is None:
                 continue
             if start > done:
@@ -133,31 +136,33 @@ class Scan:
         if done < len(block):
             yield (block[done:] if done else block), None
 
-    def _candidates(self, block: bytes) -> Iterable[int]:
-        """Where the lines begin that may match something."""
+    def _candidates(self, block: bytes) -> tuple[Iterable[int], set[int]]:
+        """Where the lines begin that may match something, and those of them that may match any pattern."""
         if not block:
-            return ()
+            return (), set()
         first = self.line == 0  # always tried, as the trigger of the body fires on it
         waiting = [n for n in self.waiting if n or not first]
         patterns = [p for r in self.rules.rules for p in r.patterns]
         patterns += [p for n in waiting for p in self.rules.triggers[n].patterns]
-        if any(not p.needles for p in patterns):
-            return _every(block)
-        starts = {0} if first else set()
-        _find(block, {n for p in patterns if not p.fold for n in p.needles}, starts)
+        sure = {0} if first else set()
+        _find(block, {n for p in patterns if not p.fold for n in p.needles}, sure)
         folded = {n for p in patterns if p.fold for n in p.needles}
         if folded:
-            _find(block.lower(), folded, starts)
-        return sorted(starts)
+            _find(block.lower(), folded, sure)
+        every = any(not p.needles for p in patterns)
+        return (_every(block) if every else sorted(sure)), sure
 
-    def _look(self, raw: bytes) -> Hit | None:
-        """One line: triggers first, then the first rule of the active ones."""
+    def _look(self, raw: bytes, live: list[tuple[Rule, str, tuple[Regex, ...]]]) -> Hit | None:
+        """One line: triggers first, then the first of the rules that count."""
         raw = raw.removesuffix(b"\n").removesuffix(b"\r")
-        low = raw.lower()
         text = raw.decode("utf-8", "surrogateescape")
-        names = self._fire(text, raw, low) if self.waiting else ()
-        for rule, section in self.live:
-            found = _match(rule.patterns, text, raw, low)
+        low = raw.lower()
+        names: tuple[str, ...] = ()
+        if self.waiting:
+            names = self._fire(text, raw, low)
+            live = self.live if names else live  # the sections may be others now
+        for rule, section, patterns in live:
+            found = _match(patterns, text, raw, low)
             if found is not None:
                 return self._count(rule, section, found, text, names)
         return Hit(self.line, names, None, "", 0, None, None) if names else None
@@ -184,12 +189,17 @@ class Scan:
                 self.active[section.name] = False
 
     def _choose(self) -> None:
-        """The rules that count now, in order, each with the section that makes it so."""
+        """Choose the rules that count now, in order."""
         self.live = []
+        self.bare = []
         for rule in self.rules.rules:
             section = next((s for s in rule.sections if self.active.get(s) is rule.inside), None)
-            if section is not None:
-                self.live.append((rule, section))
+            if section is None:
+                continue
+            self.live.append((rule, section, rule.patterns))
+            bare = tuple(p for p in rule.patterns if not p.needles)
+            if bare:
+                self.bare.append((rule, section, bare))
 
     def _count(self, rule: Rule, section: str, found: re.Match[str], text: str, names: tuple[str, ...]) -> Hit:
         tally = self.tallies[rule.number - 1]
