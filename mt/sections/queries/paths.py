@@ -23,7 +23,7 @@ EXIT STATUS
 
 SEE ALSO
 
-    mt-tests, mt-log, mt-shell
+    mt-tests, mt-log
 """
 
 from __future__ import annotations

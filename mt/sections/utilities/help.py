@@ -46,7 +46,7 @@ from mt.options import rest
 from mt.pages import columns, entries, manual, page_file, sentence, wrapped
 
 #: what `mt help` shows first, in the order in which a newcomer needs it
-COMMON = ("init", "check", "run", "status", "tests", "log", "why", "rerun", "stop", "diff", "junit", "clean")
+COMMON = ("init", "check", "run", "status", "tests", "log", "why", "rerun", "stop", "wait", "plan", "show")
 
 
 class Options:

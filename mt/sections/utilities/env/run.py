@@ -19,7 +19,7 @@ EXIT STATUS
 
 SEE ALSO
 
-    mt-env-save, mt-env-delta, mt-shell
+    mt-env-save, mt-env-delta
 """
 
 from __future__ import annotations
