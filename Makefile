@@ -49,6 +49,7 @@ uninstall: build/venv/ready
 build/venv/ready: setup.cfg pyproject.toml scripts/mkvenv $(SOURCES)
 	mkdir -p build
 	scripts/mkvenv build/venv
+	rm -rf build/lib build/bdist.*
 	build/venv/bin/python $(PIP_INSTALL) .
 	touch $@
 
