@@ -29,6 +29,7 @@ __all__ = [
     "Reading",
     "SystemEffects",
     "dump",
+    "entry",
     "parse",
     "read",
     "template",
@@ -66,13 +67,15 @@ def dump(config: Config) -> str:
     """The values as a file that reads back the same (as far as the grammar can say them)."""
     parts: list[str] = []
     for section in config.sections():
-        parts.append(f"[{section}]")
-        for key, value in config.items(section):
-            body = value.replace("\n", "\n  ")
-            blank = not value.strip(BLANKS) or value.startswith("\n")
-            parts.append(f"{key}{body}" if blank else f"{key} {body}")
-        parts.append("")
+        parts += [f"[{section}]", *(entry(key, value) for key, value in config.items(section)), ""]
     return "\n".join(parts)
+
+
+def entry(key: str, value: str) -> str:
+    """A key and its value as they are written in a file, further lines of the value indented."""
+    body = value.replace("\n", "\n  ")
+    bare = not value.strip(BLANKS) or value.startswith("\n")
+    return f"{key}{body}" if bare else f"{key} {body}"
 
 
 def to_json(config: Config) -> str:
