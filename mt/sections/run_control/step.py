@@ -171,29 +171,36 @@ def execute(argv: tuple[str, ...], log: str, *, echo: bool) -> Done:
 def _spawn(argv: tuple[str, ...], out: int) -> tuple[int, float] | Done:
     """Process and begin, or why it could not be started, said in the log as well.
 
-    From here on a signal to us is passed on to it, so that its end is still recorded.
+    From here on a signal to us is passed on to it, so that its end is still
+    recorded; one that comes in between waits until there is somebody to pass it to.
     """
     import signal
 
     begun = time.monotonic()
     actions = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, out, 2)]
     plain = [signal.SIGPIPE, signal.SIGXFSZ]
+    ends = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
-        pid = os.posix_spawnp(argv[0], list(argv), os.environ, file_actions=actions, setsigdef=plain)
+        pid = os.posix_spawnp(
+            argv[0], list(argv), os.environ, file_actions=actions, setsigdef=plain, setsigmask=list(usual)
+        )
+        for number in ends:
+            signal.signal(number, lambda number, frame: _pass_on(pid, number))
     except OSError as e:
         os.write(out, f"mt: cannot run '{argv[0]}': {why(e)}\n".encode())
         say(f"cannot run '{argv[0]}': {why(e)}")
         return Done(127 if isinstance(e, FileNotFoundError) else 126)
-
-    def pass_on(number: int, frame: object) -> None:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            pass
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, pass_on)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
     return pid, begun
+
+
+def _pass_on(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
 
 
 def _wait(started: tuple[int, float] | Done) -> Done:
