@@ -81,7 +81,6 @@ def open_area(opts: Typed, target: str | None, name: str | None) -> tuple[Area, 
     key_area = area if target is None or area.target else Area.open(opts.chdir, target=target, run=name, setvars=pairs)
     key = naming.run_key(key_area, name, quiet=opts.quiet)
     area = key_area if name else Area.open(opts.chdir, target=key.target or None, run=key.name, setvars=pairs)
-    area.prepare()
     return area, key
 
 
@@ -216,6 +215,7 @@ def explain(area: Area, request: Request) -> None:
 def detached(area: Area, request: Request, opts: Typed) -> int:
     """Start a process of its own that drives the run, and come back when it has begun."""
     planned(area, request)
+    area.prepare()
     store = Store(area.home, create=True)
     run_id = store.create_run(request.run, owner=request.owner)
     log = os.path.join(store.root, "logs", f"run-{run_id}.log")

@@ -191,6 +191,7 @@ def join(store: Store, request: Request) -> str:
 
 def run(area: Area, request: Request, each: Callable[[Beat], None] = lambda beat: None) -> Outcome:
     """Drive the run, or join the one that drives it and wait; then drive on if it left before it read the request."""
+    area.prepare()
     store = Store(area.home, create=True)
     try:
         return drive(area, store, request, each)
