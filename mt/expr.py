@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 #: blank characters of the configuration language (ASCII only: a no-break space is an ordinary character)
 BLANKS = " \t\f\v\r"
 
-_NAMES = "getenv|gv|get|g|rget|runconfigs-get|shell|sh|system|rp|realpath|mtrah|scheme|scm"
-_FORM = re.compile(r"#\{(?:(" + _NAMES + r")[ \t\f\v\r\n]+([^{}]*)|(mtrah))\}")
+#: every NAME of `#{NAME argument}`
+FORM_NAMES = (
+    "getenv", "gv", "get", "g", "rget", "runconfigs-get", "shell", "sh", "system", "rp", "realpath", "mtrah",
+    "scheme", "scm",
+)  # fmt: skip
+_FORM = re.compile(r"#\{(?:(" + "|".join(FORM_NAMES) + r")[ \t\f\v\r\n]+([^{}]*)|(mtrah))\}")
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{3}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 

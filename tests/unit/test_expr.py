@@ -165,3 +165,22 @@ def test_a_slow_form_is_told_at_info_level() -> None:
 )
 def test_unquote_reads_escapes(text: str, expected: str) -> None:
     assert unquote(text) == expected
+
+
+def test_a_whole_line_can_come_from_a_variable_named_by_another() -> None:
+    text = "[requirements]\n#{getenv WAITON_#{getenv MT_TEST_NAME}}\n"
+    config = conf(text, env={"MT_TEST_NAME": "app", "WAITON_app": "waiton genlib"})
+    assert config.items("requirements") == [("waiton", "genlib")]
+
+
+def test_forms_in_a_command_are_expanded_before_it_runs() -> None:
+    effects = FakeEffects({"echo INFO xyz": (0, "INFO xyz\n")})
+    config = conf("[std/0]\nV xyz\nX [system echo INFO #{rget V}]\n", target="std/0", effects=effects)
+    assert config.get("std/0", "X") == "INFO xyz"
+
+
+def test_values_of_an_included_file_can_be_named_in_later_includes() -> None:
+    files = {"/a/disks/nfs.config": "d /nfs\n"}
+    text = "[var]\nhome /a\n[disks]\n[include #{get var home}/disks/#{getenv PROVIDER}.config]\n"
+    config = conf(text, env={"PROVIDER": "nfs"}, effects=FakeEffects(files=files))
+    assert config.items("disks") == [("d", "/nfs")]
