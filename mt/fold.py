@@ -50,21 +50,27 @@ class Folder:
         if self._kept.is_same() and not self._news():
             return 0
         try:
-            with db.locked(self._store, f"{self._run}.db", wait=wait, what="fold"), db.sql_errors(self._path):
-                done, metas = self._fold()
+            with db.locked(self._store, f"{self._run}.db", wait=wait, what="fold"):
+                done, metas = self.fold_held()
         except BusyError:
             if wait:
                 raise
             return 0
+        if done:
+            trace("fold", self._path, events=done)
+            self._tell_main(metas)
+        return done
+
+    def fold_held(self) -> tuple[int, list[db_main.MetaRow]]:
+        """Fold for somebody who holds the lock of the db; main.db is not told."""
+        try:
+            with db.sql_errors(self._path):
+                return self._fold()
         except StoreError:
             self.close()
             raise
         except OSError as e:
             raise StoreError(f"cannot fold '{self._dir}': {why(e)}") from e
-        if done:
-            trace("fold", self._path, events=done)
-            self._tell_main(metas)
-        return done
 
     def settle(self, *, wait: bool = True) -> int:
         """Fold, and store the roll-up of the run even when nothing is new: when its controller has left."""

@@ -11,6 +11,7 @@ line was never acknowledged and the fold lets it wait.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
@@ -75,8 +76,8 @@ class Journal:
     part becomes one unreadable line and nothing else is touched.
 
     A forked child must not use its parent's journal; it closes it and opens its own.
-    A process that stays calls `mt.locks.alive.keep_alive(path)` *before* this, so that a
-    compaction leaves the file alone.
+    The open journal is held by a shared flock, as `mt.locks.alive.keep_alive`
+    does it: a compaction takes away only files that nobody holds.
     """
 
     def __init__(self, directory: str, writer: str | None = None, *, buffered: bool = False) -> None:
@@ -85,7 +86,7 @@ class Journal:
         self._buffered = buffered
         self._held: list[bytes] = []
         try:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            self._fd = _open(self.path)
         except OSError as e:
             raise StoreError(f"cannot open journal '{self.path}': {why(e)}") from e
         self._seq, self._torn = _last(self._fd)
@@ -176,6 +177,19 @@ class _Batch:
         self._journal._buffered = self._before
         if not self._before:
             self._journal.flush()
+
+
+def _open(path: str) -> int:
+    """The file for appending, held so that nobody takes it away; where there are no locks, just open."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+        except OSError:
+            return fd
+        if os.fstat(fd).st_nlink:
+            return fd
+        os.close(fd)
 
 
 def event_line(kind: str, seq: int, fields: Mapping[str, Any]) -> bytes:

@@ -23,35 +23,42 @@ from mt.locks.alive import take_dead
 def compact(store: db.Store, run_id: int) -> bool:
     """Pack a run's journals into its `all.ndjson.gz`; False when there was nothing to pack.
 
-    Journals whose writer lives stay.  Steps, under the fold lock: fold all;
-    write the old gz with the dead journals and the spool beside it and rename
-    it; store its offset and forget those of the packed files, in one
-    transaction; unlink them.  Death after any step leaves files that are folded
-    and packed once more: events that come twice change nothing.  Raises
-    StoreError, BusyError.
+    Journals whose writer lives stay.  Steps, under the fold lock: hold the dead
+    journals, so that no writer comes back to them; fold all; write the old gz
+    with those journals and the spool beside it and rename it; store its offset
+    and forget those of the packed files, in one transaction; unlink them.
+    Death after any step leaves files that are folded and packed once more:
+    events that come twice change nothing.  Raises StoreError, BusyError.
     """
     directory = store.journal_dir(run_id)
-    path = store.run_db_path(run_id)
     with fold.Folder(store, run_id) as folder:
         folder.fold()
-    try:
-        with db.locked(store, f"{run_id}.db", what="compact"), ExitStack() as stack:
-            names = _dead(directory, stack)
-            if not names:
-                return False
-            with db.sql_errors(path), closing(db.connect(path, RUN)) as conn:
-                known = db_run.offsets(conn)
-                new = {}
-                if any(n in known and known[n].at for n in names):
-                    size = _write(directory, names, known, db_run.bad_places(conn))
-                    new = {GZ: Done(size, size)}
-                with db.transaction(conn):
-                    db_run.move_offsets(conn, names, new)
-            for name in names:
-                os.unlink(os.path.join(directory, name))
-    except OSError as e:
-        raise StoreError(f"cannot pack '{directory}': {why(e)}") from e
-    return True
+        try:
+            with db.locked(store, f"{run_id}.db", what="compact"), ExitStack() as stack:
+                names = _dead(directory, stack)
+                if names:
+                    folder.fold_held()  # what they wrote before they died, now that they write no more
+                    _pack(store, run_id, names)
+        except OSError as e:
+            raise StoreError(f"cannot pack '{directory}': {why(e)}") from e
+        if names:
+            folder.settle()
+    return bool(names)
+
+
+def _pack(store: db.Store, run_id: int, names: list[str]) -> None:
+    directory = store.journal_dir(run_id)
+    path = store.run_db_path(run_id)
+    with db.sql_errors(path), closing(db.connect(path, RUN)) as conn:
+        known = db_run.offsets(conn)
+        new = {}
+        if any(n in known and known[n].at for n in names):
+            size = _write(directory, names, known, db_run.bad_places(conn))
+            new = {GZ: Done(size, size)}
+        with db.transaction(conn):
+            db_run.move_offsets(conn, names, new)
+    for name in names:
+        os.unlink(os.path.join(directory, name))
 
 
 def _dead(directory: str, stack: ExitStack) -> list[str]:

@@ -19,9 +19,9 @@ from mt.errors import StoreError, why
 def keep_alive(path: str) -> int:
     """Hold a shared lock on the file as long as the descriptor that is given stays open.
 
-    Creates the file when it is not there.  Call it before the journal of that
-    path is opened: a compaction takes journals nobody holds, and this waits for
-    one that is under way and then makes the file anew.  Raises StoreError.
+    Creates the file when it is not there.  An open `mt.journal.Journal` holds
+    its file in the same way.  A compaction takes journals nobody holds; this
+    waits for one that is under way and then makes the file anew.  Raises StoreError.
     """
     try:
         while True:

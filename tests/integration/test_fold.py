@@ -290,6 +290,30 @@ def test_the_journal_of_a_living_writer_is_left_alone(run: Run) -> None:
     assert pack.compact(run.store, run.id) is False
 
 
+def test_what_a_writer_says_between_the_fold_and_the_packing_is_not_lost(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(run)
+    dead = pack._dead
+
+    def late(directory: str, stack: Any) -> list[str]:
+        run.tell(CaseRow("late", ""), writer="w1")
+        return dead(directory, stack)
+
+    monkeypatch.setattr(pack, "_dead", late)
+    assert compact(run.store, run.id)
+    assert "late" in run.states()
+    rebuild_run(run.store, run.id)
+    assert "late" in run.states()
+
+
+def test_an_open_journal_is_a_sign_of_life_by_itself(run: Run) -> None:
+    with Journal(str(run.dir), "live") as journal:
+        compact(run.store, run.id)
+        journal.emit("note", test="t", text="a")
+        assert run.fold() == 1
+
+
 # -- broken and lost dbs
 
 
