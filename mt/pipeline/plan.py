@@ -54,6 +54,7 @@ class Plan:
         self._which = array("i")  # case -> its item's place in the test's items, -1 for none
         self._graph = Graph()
         self._links = Links(self._graph, self.cases)
+        self.late: list[int] = []  # cases that `assume` made in place of items that are not known
         self._recorded: Mapping[CaseKey, tuple[str, str]] = {}
         self._names: Iterable[str] = ()
         self._spec: Callable[[str], TestSpec]
@@ -167,6 +168,7 @@ class Plan:
     def assume(self, test: str) -> Iterator[Move]:
         """Count a test whose items are not known as one case, to look ahead without evaluating anything."""
         case = self._stand_in(self._tests[test])
+        self.late.append(case)
         self._graph.flush()
         self._graph.start(range(case, case + 1))
         return self._moves()
@@ -292,9 +294,9 @@ class Plan:
     def _none(self, test: Test, case: int) -> None:
         """No item of the test is wanted: its one case is closed, and those that wait for it are discarded."""
         test.zero = case
+        self._graph.done.append((case, DISCARD))
         self._graph.end(case, DISCARD)
         self._graph.mark(case, CLOSED, DISCARD)
-        self._graph.done.append((case, DISCARD))
 
     def _widen(self, test: Test, pattern: TestPattern) -> None:
         """A second request wants the test too: make what it adds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import TYPE_CHECKING
 
@@ -163,7 +164,9 @@ def specs(draw: st.DrawFn) -> dict[str, TestSpec]:
     return made
 
 
-def drive(table: dict[str, TestSpec], late: dict[str, str], seed: int, *, check: bool, salt: int = 0) -> dict[CaseKey, str]:
+def drive(
+    table: dict[str, TestSpec], late: dict[str, str], seed: int, *, check: bool, salt: int = 0
+) -> dict[CaseKey, str]:
     """Run a plan to its end in some order; with check every answer is compared with the naive planner's."""
     rng = random.Random(seed)
     plan = Plan.of(*area(table.values()), Selection())
@@ -299,7 +302,7 @@ def test_a_circle_of_waitons_is_always_found_and_the_named_path_is_one(n: int, d
     path = e.value.what.removeprefix("cycle: ").split(" -> ")
     assert path[0] == path[-1]
     assert len(path) > 2
-    for here, there in zip(path, path[1:], strict=False):
+    for here, there in itertools.pairwise(path):
         assert there in waits[here]
     assert e.value.where == f"tests/{path[0]}/testconfig:2"
 
