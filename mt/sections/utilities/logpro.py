@@ -44,7 +44,8 @@ import os
 import sys
 
 from mt.errors import ConfigError, MtError, UsageError, why
-from mt.options import RowOptions, flag, operand
+from mt.options import RowOptions, flag, operand, parse
+from mt.stdio import say, write_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,8 +116,6 @@ def _text(rules: RuleSet, opts: Options) -> int:
 
 
 def _rows(rules: RuleSet, opts: Options) -> int:
-    from mt.stdio import write_rows
-
     judged = _judge(rules, opts, None)
     write_rows(_each(rules, judged), opts, COLUMNS)
     return judged.code
@@ -184,5 +183,11 @@ def main_old(argv: list[str] | None = None) -> int:
     """The program `logpro RULES [HTML [WAIVERRULES]] <LOG`, as old scripts call it."""
     from importlib import import_module
 
-    words = ["logpro", *(sys.argv[1:] if argv is None else argv)]
-    return int(import_module("mt.cli").main(words))
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not {"-h", "--help"} & set(words):
+            parse(Options, words, "logpro")
+    except UsageError as e:
+        say(e.what.removeprefix("logpro: "), prog="logpro")
+        return 1  # 2 would be a verdict
+    return int(import_module("mt.cli").main(["logpro", *words]))
