@@ -38,12 +38,14 @@ class Test:
     """A test of the plan; `items` is None when it has none or they are not known."""
 
     __test__ = False
-    __slots__ = ("asked", "index", "items", "iterated", "known", "number", "patterns", "pending", "picked", "sink",
-                 "zero")  # fmt: skip
+    __slots__ = ("asked", "index", "items", "iterated", "known", "mode", "modes", "number", "patterns", "pending",
+                 "picked", "sink", "zero")  # fmt: skip
 
     def __init__(self, number: int, picked: Picked, pattern: TestPattern) -> None:
         self.number = number
         self.picked = picked
+        self.modes = picked.spec.modes
+        self.mode = next((m for m in ("toplevel", "itemwait", "itemmatch") if m in self.modes), "normal")
         self.patterns = [pattern]
         self.items: Sequence[Item] | None = None
         self.known = False  # its cases exist
@@ -58,16 +60,6 @@ class Test:
     def name(self) -> str:
         """Its name."""
         return self.picked.name
-
-    @property
-    def modes(self) -> frozenset[str]:
-        """The words of `[requirements] mode`."""
-        return self.picked.spec.modes
-
-    @property
-    def mode(self) -> str:
-        """The word that says how it waits."""
-        return next((m for m in ("toplevel", "itemwait", "itemmatch") if m in self.modes), "normal")
 
 
 class Links:
@@ -174,7 +166,8 @@ class Links:
         cases = self.graph.cases_of[other.number]
         if not (test.modes & ITEMWISE and test.iterated and other.iterated):
             return Wait(other.name, cases, test.mode, True)
-        path = map_item(test.picked.spec.itemmaps.lines(other.name), self.cases[case].item)
+        lines = test.picked.spec.itemmaps.lines(other.name)
+        path = map_item(lines, self.cases[case].item) if lines else self.cases[case].item
         index = self.index(other)
         found = [index[path]] if path in index else matched(index, path)
         return Wait(other.name, found or cases, test.mode, not found)

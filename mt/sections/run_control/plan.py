@@ -95,8 +95,11 @@ def main(opts: Options) -> int:
         return 0
     schedule, expected = _played(area, plan, opts)
     chain = schedule.critical() if opts.critical else schedule.rows
-    late = set(plan.late)
-    write_rows((_row(plan, expected, n, timed, opts, late) for n, timed in enumerate(chain, 1)), opts, COLUMNS)
+    if form == "ids":
+        write_rows(({"id": _id(plan.cases[timed.case], opts)} for timed in chain), opts, COLUMNS)
+    else:
+        late = set(plan.late)
+        write_rows((_row(plan, expected, n, timed, opts, late) for n, timed in enumerate(chain, 1)), opts, COLUMNS)
     return 0
 
 
