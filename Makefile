@@ -27,7 +27,7 @@ check: .venv/ready
 	scripts/check
 
 bench: .venv/ready
-	.venv/bin/python -m pytest tests/bench -m "" -n 0 -s $(ARGS)
+	for file in tests/bench/bench_*.py; do echo "== $$file"; .venv/bin/python "$$file" || exit; done
 
 chaos: .venv/ready
 	.venv/bin/python -m pytest -m chaos -n 0 -s $(ARGS)
