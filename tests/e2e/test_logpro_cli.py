@@ -12,7 +12,7 @@ RULES = """\
 (expect:ignore   in "LogFileBody" >= 0 "known" #/known error/)
 (expect:error    in "LogFileBody" = 0 "no errors" #/error/i hook: "tell")
 (expect:value    in "LogFileBody" 5 1 "speed" #/speed=([0-9.]+)/)
-(hook:add "tell" "printf '%s\\n' \\"line #{line}: #{msg}\\" >>told")
+(hook:add "tell" "printf '%s\\n' \\"#{msg} on line #{number}: #{line}\\" >>told")
 """
 BAD = "a known error\nspeed=9\nan ERROR <b> $(touch pwned) `touch pwned`\n"
 
@@ -52,7 +52,7 @@ def test_everything_is_written(here: Area) -> None:
 
 def test_a_hook_gets_the_line_and_a_log_cannot_run_commands(here: Area) -> None:
     here.mt("logpro", "r.logpro", stdin=BAD)
-    assert (here.home / "told").read_text() == "line 2: an ERROR <b> $(touch pwned) `touch pwned`\n"
+    assert (here.home / "told").read_text() == "no errors on line 2: an ERROR <b> $(touch pwned) `touch pwned`\n"
     assert not (here.home / "pwned").exists()
 
 

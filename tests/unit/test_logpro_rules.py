@@ -189,6 +189,7 @@ def test_what_rules_print_is_kept() -> None:
         ("echo #{msg}", "echo ${LOGPRO_msg-}"),
         ('echo "got #{msg} at #{line}"', 'echo "got ${LOGPRO_msg-} at ${LOGPRO_line-}"'),
         ("echo 'got #{m1}'", "echo 'got '\"${LOGPRO_m1-}\"''"),
+        ('echo "#{escaped msg}"', 'echo "${LOGPRO_msg-}"'),
         ("echo #{escaped msg}", 'echo "${LOGPRO_msg-}"'),
         ('echo \\"#{msg}', 'echo \\"${LOGPRO_msg-}'),
         ("echo #{shell ls}", "echo #{shell ls}"),

@@ -161,8 +161,8 @@ def test_a_hook_is_data_with_what_the_line_said() -> None:
     assert value is not None
     assert (second, unknown) == (None, None)
     assert first.values == {
-        "LOGPRO_msg": "error E5  ", "LOGPRO_line": "1", "LOGPRO_message": "bad",
-        "LOGPRO_m0": "error E5", "LOGPRO_m1": "E5"
+        "LOGPRO_msg": "bad", "LOGPRO_message": "bad", "LOGPRO_line": "error E5  ", "LOGPRO_number": "1",
+        "LOGPRO_m0": "error E5", "LOGPRO_m1": "E5",
     }  # fmt: skip
     assert first.command == "mail ''\"${LOGPRO_msg-}\"''"
     assert (value.values["LOGPRO_expected"], value.values["LOGPRO_measured"]) == ("5", "7")

@@ -1,6 +1,6 @@
 """Commands that rules run on a hit, as data: who calls the scan decides whether to run them (`hook:add`).
 
-A log is not to be trusted with a shell.  `#{msg}` in a command is therefore
+A log is not to be trusted with a shell.  `#{line}` in a command is therefore
 never replaced by the text of the line: it becomes a reference to a variable,
 quoted as its place asks, and the values travel in the environment of the
 command.  `$(...)` in a log stays text.

@@ -215,7 +215,7 @@ class Scan:
             return None
         if hook.once:
             self.spent.add(hook.name)
-        values = {"msg": text, "line": str(self.line), "message": rule.desc}
+        values = {"msg": rule.desc, "message": rule.desc, "line": text, "number": str(self.line)}
         values |= {f"m{n}": g or "" for n, g in enumerate((found[0], *found.groups()))}
         if rule.type == "value":
             values |= {"expected": str(rule.want), "measured": measured, "tolerance": str(rule.tolerance)}
