@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from mt import queries
-from mt.area import Area
+from mt.area import RUNCONFIGS, Area
 from mt.db import Store
-from mt.errors import BusyError, MtError, UsageError, why
+from mt.errors import BusyError, ConfigError, MtError, UsageError, why
 from mt.fold import refresh
 from mt.model import CaseKey, RunKey, case_id
 from mt.pipeline import history, naming
@@ -81,7 +81,20 @@ def open_area(opts: Typed, target: str | None, name: str | None) -> tuple[Area, 
     key_area = area if target is None or area.target else Area.open(opts.chdir, target=target, run=name, setvars=pairs)
     key = naming.run_key(key_area, name, quiet=opts.quiet)
     area = key_area if name else Area.open(opts.chdir, target=key.target or None, run=key.name, setvars=pairs)
+    refuse_unknown(area)
     return area, key
+
+
+def refuse_unknown(area: Area) -> None:
+    """Raise ConfigError for a target that no section of runconfigs is about, where there are such sections."""
+    known = [t for t in area.targets() if t != "default"]
+    target = area.target
+    if not target or not known or target in known or (area.runconfigs and area.runconfigs.items(target)):
+        return
+    from mt.targets import nearest
+
+    hint = nearest(target, known)
+    raise ConfigError(f"unknown target '{target}': no section of {RUNCONFIGS} is about it", hint=hint or "mt targets")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -247,10 +260,19 @@ def _daemon(area: Area, request: Request, log: str, pipe: int) -> int:
     null, out = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o664)
     for fd, to in ((null, 0), (out, 1), (out, 2)):
         os.dup2(fd, to)
-    os.close(pipe)
+    waiting = [pipe]
+
+    def begun(trouble: str = "") -> None:
+        """Let the one go that waits for us to begin, with what went wrong if something did."""
+        for fd in waiting:
+            os.write(fd, os.fsencode(trouble))
+            os.close(fd)
+        waiting.clear()
+
     try:
-        return report(run(area, request), request, quiet=False)
+        return report(run(area, request, begun=begun), request, quiet=False)
     except MtError as e:
+        begun(e.what)
         for line in e.lines():
             say(line)
         return e.status
