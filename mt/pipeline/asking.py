@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from mt import queries
-from mt.area import RUNCONFIGS, Area
+from mt.area import Area
 from mt.db import Store
 from mt.errors import BusyError, ConfigError, MtError, UsageError, why
 from mt.fold import refresh
@@ -94,7 +94,7 @@ def refuse_unknown(area: Area) -> None:
     from mt.targets import nearest
 
     hint = nearest(target, known)
-    raise ConfigError(f"unknown target '{target}': no section of {RUNCONFIGS} is about it", hint=hint or "mt targets")
+    raise ConfigError(f"unknown target '{target}': no section of runconfigs.config is about it", hint=hint or "mt targets")
 
 
 def _pair(text: str) -> tuple[str, str]:
