@@ -93,8 +93,8 @@ def refuse_unknown(area: Area) -> None:
         return
     from mt.targets import nearest
 
-    hint = nearest(target, known)
-    raise ConfigError(f"unknown target '{target}': no section of runconfigs.config is about it", hint=hint or "mt targets")
+    hint = nearest(target, known) or "mt targets"
+    raise ConfigError(f"unknown target '{target}': no section of runconfigs.config is about it", hint=hint)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -31,11 +31,12 @@ _QUICK_BEAT = 0.1
 
 
 class Beat(NamedTuple):
-    """Rows that ended: `ran` were recorded by their workers, `decided` are the controller's to record."""
+    """Rows that ended, recorded by their workers (`ran`) or the controller's to record (`decided`); and talk."""
 
     ran: tuple[CaseRow, ...] = ()
     decided: tuple[CaseRow, ...] = ()
     running: int = 0
+    said: str = ""
 
 
 class Policy(NamedTuple):
@@ -113,6 +114,8 @@ class Loop:
         self.draining = ""
         self.left: list[int] = []
         self.level = 0
+        self.said = ""
+        self.looked = time.monotonic()
         self.poll = select.poll()
         self.decided: list[CaseRow] = []
         self.ran: list[CaseRow] = []
@@ -140,7 +143,8 @@ class Loop:
 
     def beat(self) -> Beat:
         """What ended since the last beat."""
-        done = Beat(tuple(self.ran), tuple(self.decided), len(self.running))
+        done = Beat(tuple(self.ran), tuple(self.decided), len(self.running), self.said)
+        self.said = ""
         self.ran.clear()
         self.decided.clear()
         return done
@@ -253,8 +257,9 @@ class Loop:
             else:
                 self.hear(fd)
         self.obey()
-        if not events or quick:
+        if not events or quick or time.monotonic() - self.looked >= _BEAT:  # also when workers never fall silent
             self.look_around()
+            self.looked = time.monotonic()
 
     def look_around(self) -> None:
         """Now and then: ended adopted cases, requests of others, exclusive cases that are free again."""
@@ -352,7 +357,10 @@ class Loop:
             return
         self.level = level
         self.draining = self.draining or f"interrupted by {self.interrupts.by}"
-        if level == 2:
+        if level == 1:
+            self.said = f"{self.draining}: {len(self.running)} running cases end, no more start; again to end them now"
+        elif level == 2:
+            self.said = f"{self.interrupts.by}: running cases are ended; again to leave them"
             self.crew.cancel()
         elif level >= 3:
             self.left = self.crew.leave()
@@ -360,6 +368,7 @@ class Loop:
     def ask(self, what: str, by: str) -> None:
         """Somebody asked from outside to drain or to cancel."""
         self.draining = self.draining or f"{what} asked by {by}"
+        self.said = f"{what} asked by {by}: {len(self.running)} running cases end, no more start"
         if what == "cancel":
             self.crew.cancel()
 

@@ -28,19 +28,33 @@ discard over blocked, so the outcome does not depend on the order of endings.
 
 from __future__ import annotations
 
+import gc
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from mt.config import Problem
 from mt.model import CaseKey
 from mt.pipeline.expand import Choice, CycleError, Selection, choose, keep
-from mt.pipeline.graph import BLOCKED, CLOSED, DISCARD, ENDED, ISSUED, OK, WAITING, Graph
+from mt.pipeline.graph import AFTER, BLOCKED, CLOSED, DISCARD, ENDED, ISSUED, OK, WAITING, Graph
 from mt.pipeline.links import Links, Test, Wait
 from mt.pipeline.moves import CLOSING, ZERO, Closed, Move, NeedItems, Ready, outcome
 from mt.selectors import ITEMWISE, TestPattern
 from mt.testspec import Item, TestSpec
 
 __all__ = ["Closed", "CycleError", "Item", "Move", "NeedItems", "Plan", "Problem", "Ready", "Selection", "Wait"]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep the collector of cycles away: it would look again and again at objects that all stay, for half the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 class Plan:
@@ -55,6 +69,7 @@ class Plan:
         self._graph = Graph()
         self._links = Links(self._graph, self.cases)
         self.late: list[int] = []  # cases that `assume` made in place of items that are not known
+        self._zeros: set[int] = set()  # cases that stand for "no item is wanted"
         self._recorded: Mapping[CaseKey, tuple[str, str]] = {}
         self._names: Iterable[str] = ()
         self._spec: Callable[[str], TestSpec]
@@ -65,7 +80,8 @@ class Plan:
         plan = cls()
         plan._names = names
         plan._spec = spec
-        plan._take(choose(names, spec, want))
+        with _undisturbed():
+            plan._take(choose(names, spec, want))
         return plan
 
     # -- what is in it -----------------------------------------------------------------------------------------
@@ -176,10 +192,11 @@ class Plan:
     def add(self, want: Selection) -> Iterator[Move]:
         """Join a second request to the plan: gives the moves of its new cases; raises as `of` does."""
         first = len(self.cases)
-        self._take(choose(self._names, self._spec, want))
+        with _undisturbed():
+            revived = self._take(choose(self._names, self._spec, want))
         for case in range(first, len(self.cases)):
             self._note_recorded(case, self.cases[case])
-        self._link_all()
+        self._decide_again(revived, ())
         return self._moves(ordered=True)
 
     def reopen(self, cases: Iterable[int]) -> tuple[list[int], Iterator[Move]]:
@@ -189,23 +206,30 @@ class Plan:
         ran because of them is left alone.  A retry before `ended` was said
         needs no reopening.
         """
+        state = self._graph.state
+        again = [c for c in dict.fromkeys(cases) if state[c] >= ENDED and c not in self._zeros]
+        dragged = self._decide_again({self._home(c).name for c in again}, again)
+        return again + dragged, self._moves(ordered=True)
+
+    def _decide_again(self, tests: set[str], again: Collection[int]) -> list[int]:
+        """Let cases wait again, and what was closed below these tests; gives what of the latter really waits now."""
         graph = self._graph
-        again = [c for c in dict.fromkeys(cases) if graph.state[c] >= ENDED and c != self._home(c).zero]
-        dragged = {c for c in self._below({self._home(c).name for c in again}) if graph.state[c] == CLOSED}
+        dragged = {c for c in self._below(tests) if graph.state[c] == CLOSED} if tests else set()
         dragged.difference_update(again)
+        was = {case: graph.outcome[case] for case in dragged}
         for case in (*again, *dragged):
             graph.mark(case, WAITING)
         self._link_all()
-        still = {c for c, said in graph.done if said and c in dragged}
+        still = {c for c, said in graph.done if said and was.get(c) == AFTER[said]}
         graph.done = [d for d in graph.done if d[0] not in still]
-        return again + sorted(dragged - still), self._moves(ordered=True)
+        return sorted(dragged - still)
 
     def _below(self, tests: set[str]) -> Iterator[int]:
         """The cases of all tests that wait, directly or not, for one of these."""
         for test in sorted(self._list, key=lambda t: t.picked.depth):
             if tests.intersection(test.picked.waitons):
                 tests.add(test.name)
-                yield from (c for c in self._graph.cases_of[test.number] if c != test.zero)
+                yield from (c for c in self._graph.cases_of[test.number] if c not in self._zeros)
 
     def _moves(self, *, ordered: bool = False) -> Iterator[Move]:
         """What the graph has collected, as moves; deferred tests that cannot run are closed as a whole."""
@@ -224,7 +248,7 @@ class Plan:
     def _move(self, case: int, said: int) -> Move:
         if said == OK:
             return Ready(case)
-        if case == self._home(case).zero:
+        if case in self._zeros:
             return Closed(case, *ZERO)
         return Closed(case, *CLOSING[said])
 
@@ -241,19 +265,22 @@ class Plan:
 
     # -- making cases ------------------------------------------------------------------------------------------
 
-    def _take(self, choice: Choice) -> None:
-        """Add what was chosen: new tests with their cases, and further items of tests that are here."""
+    def _take(self, choice: Choice) -> set[str]:
+        """Add what was chosen; gives the names of tests that had no items to run and now have some."""
         self.problems.extend(p for p in choice.problems if p not in self.problems)
+        revived = set()
         for picked in choice.tests:
             test = self._tests.get(picked.name)
             if test is not None:
-                self._widen(test, choice.pattern)
+                if self._widen(test, choice.pattern):
+                    revived.add(picked.name)
                 continue
             test = Test(self._graph.add_test(), picked, choice.pattern)
             self._tests[picked.name] = test
             self._list.append(test)
             if not picked.spec.items_deferred:
                 self._fill(test, picked.spec.items)
+        return revived
 
     def _fill(self, test: Test, items: Sequence[Item] | None) -> range:
         """Make the cases of a test, or the one that says that it has none."""
@@ -294,29 +321,34 @@ class Plan:
     def _none(self, test: Test, case: int) -> None:
         """No item of the test is wanted: its one case is closed, and those that wait for it are discarded."""
         test.zero = case
+        self._zeros.add(case)
         self._graph.done.append((case, DISCARD))
         self._graph.end(case, DISCARD)
         self._graph.mark(case, CLOSED, DISCARD)
 
-    def _widen(self, test: Test, pattern: TestPattern) -> None:
-        """A second request wants the test too: make what it adds."""
+    def _widen(self, test: Test, pattern: TestPattern) -> bool:
+        """A second request wants the test too: make what it adds; tells whether there was nothing before."""
         test.patterns.append(pattern)
+        zero = test.zero
         if not test.known:
-            return
+            return False
         if test.items is None:
-            if test.zero >= 0 and pattern.matches(test.name, ""):
-                self._graph.mark(test.zero, WAITING)
-                self._graph.done = [d for d in self._graph.done if d[0] != test.zero]
-                test.zero = -1
-            return
-        have = self._links.index(test)
-        pairs = [(p, n) for p, n in zip(*keep(test.name, test.items, pattern), strict=True) if p not in have]
-        if not pairs:
-            return
-        if test.zero >= 0:
-            self._graph.cases_of[test.number].remove(test.zero)
-            test.iterated = True
-        self._append(test, [p for p, _ in pairs], [n for _, n in pairs])
+            if zero < 0 or not pattern.matches(test.name, ""):
+                return False
+            self._graph.mark(zero, WAITING)
+            self._zeros.remove(zero)
+        else:
+            have = self._links.index(test)
+            found = zip(*keep(test.name, test.items, pattern), strict=True)
+            pairs = [(path, n) for path, n in found if path not in have]
+            if not pairs:
+                return False
+            if zero >= 0:
+                self._graph.cases_of[test.number].remove(zero)
+                test.iterated = True
+            self._append(test, [path for path, _ in pairs], [n for _, n in pairs])
+        test.zero = -1
+        return zero >= 0
 
     def _link_all(self) -> None:
         """Make all edges anew from what waits on what; what has ended is fed, what runs is left alone."""

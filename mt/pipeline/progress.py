@@ -81,6 +81,11 @@ class Progress:
         self.clear()
         self._write(f"mt: {text}\n")
 
+    def note(self, text: str) -> None:
+        """One line of talk, unless it is to be quiet."""
+        if not self.quiet:
+            self.say(text)
+
     def clear(self) -> None:
         """Take the moving line away."""
         if self._line:

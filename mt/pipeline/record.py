@@ -47,6 +47,8 @@ def show(beats: Beats, progress: Progress, run: RunKey, each: Callable[[Beat], N
         for row in (*beat.ran, *beat.decided):
             if row.state != "NOT_STARTED" or row.status != "n/a":
                 progress.ended(row, case_id(run, row.key))
+        if beat.said:
+            progress.note(beat.said)
         progress.tick(beat.running)
         each(beat)
         yield beat

@@ -63,15 +63,23 @@ class Outcome(NamedTuple):
     ran: int
 
 
-def drive(area: Area, store: Store, request: Request, each: Callable[[Beat], None] = lambda beat: None) -> Outcome:
+def nothing() -> None:
+    """Tell nobody."""
+
+
+def drive(
+    area: Area, store: Store, request: Request, each: Callable[[Beat], None] = lambda beat: None,
+    begun: Callable[[], None] = nothing,
+) -> Outcome:  # fmt: skip
     """Control the run until nothing of it is left to do; raises BusyError when somebody else does."""
-    begun = time.monotonic()
+    start = time.monotonic()
     run_id = store.create_run(request.run, owner=request.owner)
     with controlled(store, run_id) as ground_of, ground_of(area, request.run) as ground:
         plan = planned(area, request)
         past = recall(ground, request)
         desk = RunDesk(ground, plan, past.living)
         desk.register(key for key in plan.cases if key not in past.rows)
+        begun()
         hooks.before(area, request.run, first=not past.rows)
         with Interrupts() as interrupts:
             crew = Crew(setup_of(area, run_id, request.run, store.kill_dir(run_id)), store.journal_dir(run_id))
@@ -94,7 +102,7 @@ def drive(area: Area, store: Store, request: Request, each: Callable[[Beat], Non
     counts = history.counts(rows, plan.cases)
     finish(store, run_id)
     status = 130 if interrupts.level else exit_status(counts)
-    return Outcome(status, counts, loop.draining, time.monotonic() - begun, ran)
+    return Outcome(status, counts, loop.draining, time.monotonic() - start, ran)
 
 
 def planned(area: Area, request: Request) -> Plan:
@@ -189,23 +197,30 @@ def join(store: Store, request: Request) -> str:
     )
 
 
-def run(area: Area, request: Request, each: Callable[[Beat], None] = lambda beat: None) -> Outcome:
-    """Drive the run, or join the one that drives it and wait; then drive on if it left before it read the request."""
+def run(
+    area: Area, request: Request, each: Callable[[Beat], None] = lambda beat: None,
+    begun: Callable[[], None] = nothing,
+) -> Outcome:  # fmt: skip
+    """Drive the run, or join the one that drives it and wait; then drive on if it left before it read the request.
+
+    `begun` is called once the run is ours or the request is with its controller: from then on `mt wait` waits for it.
+    """
     area.prepare()
     store = Store(area.home, create=True)
     try:
-        return drive(area, store, request, each)
+        return drive(area, store, request, each, begun)
     except BusyError as e:
         if "run." not in e.what:
             raise
         path = join(store, request)
         say(f"{e.what.partition(': ')[2]} drives this run: joining it")
+        begun()
     run_id = store.create_run(request.run, owner=request.owner)
     with held(store.lock_path(f"run.{run_id}"), wait=True, what="waits for the run"):
         pass
     if os.path.exists(path):
         control.forget(path)
-        return run(area, request, each)
+        return run(area, request, each, begun)
     return looked_up(area, store, run_id, request)
 
 
