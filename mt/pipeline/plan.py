@@ -337,6 +337,7 @@ class Plan:
                 return False
             self._graph.mark(zero, WAITING)
             self._zeros.remove(zero)
+            self._graph.done = [d for d in self._graph.done if d[0] != zero]
         else:
             have = self._links.index(test)
             found = zip(*keep(test.name, test.items, pattern), strict=True)

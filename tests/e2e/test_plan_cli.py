@@ -93,7 +93,7 @@ def test_what_was_measured_is_what_is_expected(area: Area) -> None:
 
 
 def test_what_failed_comes_first_when_asked_for(area: Area) -> None:
-    area.test("aaa").test("zzz", "false")
+    area.test("aaa", "sleep 0.3").test("zzz", "false")
     assert [row["id"] for row in area.rows("plan", "-j", "1")] == ["aaa", "zzz"]
     assert area.mt("run", "-r", "r1", "-q").status == 1
     assert [row["id"] for row in area.rows("plan", "-j", "1", "--first-to-fail")] == ["zzz", "aaa"]
@@ -101,14 +101,16 @@ def test_what_failed_comes_first_when_asked_for(area: Area) -> None:
 
 def test_the_order_can_be_given_to_a_run(area: Area) -> None:
     for name in ("aaa", "bbb", "ccc"):
-        area.test(name, "echo $MT_TEST_NAME >>$MT_RUN_AREA_HOME/order")
+        area.test(name, "sleep 0.2", "echo $MT_TEST_NAME >>$MT_RUN_AREA_HOME/order")
     area.test("ccc", "false")
     assert area.mt("run", "-r", "r1", "-q", "-j", "1").status == 1
     area({"order": ""})
     area.test("ccc", "echo $MT_TEST_NAME >>$MT_RUN_AREA_HOME/order")
     done = area.sh("mt plan --first-to-fail -f ids -q -j 1 | mt run -r r2 -q -j 1 --order -")
     assert done.status == 0, done.err
-    assert area.read("order").split() == ["ccc", "aaa", "bbb"]
+    order = area.read("order").split()
+    assert order[0] == "ccc"
+    assert sorted(order) == ["aaa", "bbb", "ccc"]
 
 
 def test_a_test_whose_items_are_computed_late_is_one_row(area: Area) -> None:

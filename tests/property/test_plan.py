@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -286,6 +287,67 @@ def test_reopening_a_case_gives_what_a_fresh_plan_gives(table: dict[str, TestSpe
     plan = Plan.of(*area(table.values()), Selection())
     follow(list(plan.begin()))
     assert first == closed
+
+
+@given(specs(), st.sampled_from(["{}", "{}/a", "{}/b", "{}/zz"]), st.integers(0, 10**6))
+def test_a_second_request_is_planned_by_the_same_table(table: dict[str, TestSpec], part: str, seed: int) -> None:
+    """Part of a plan runs for a while, then everything is wanted: from there on the naive planner agrees."""
+    rng = random.Random(seed)
+    table = {name: s._replace(items_deferred=False) for name, s in table.items()}
+    plan = Plan.of(*area(table.values()), Selection(part.format(rng.choice(sorted(table)))))
+    running: list[int] = []
+    closed: dict[CaseKey, tuple[str, str]] = {}
+    ends: dict[CaseKey, str] = {}
+
+    def take(moves: Iterable[Move]) -> None:
+        for move in moves:
+            key = plan.cases[move.case]  # type: ignore[union-attr]
+            if isinstance(move, Ready):
+                running.append(move.case)
+                assert key not in ends
+            elif isinstance(move, Closed):
+                closed[key] = (move.state, move.status)
+
+    def step() -> list[Move]:
+        case = running.pop(rng.randrange(len(running)))
+        key = plan.cases[case]
+        end = ENDS[random.Random(f"{key}{seed}").randrange(len(ENDS))]
+        ends[key] = MEANS[end]
+        return list(plan.ended(case, *end))
+
+    take(plan.begin())
+    for _ in range(rng.randrange(4)):
+        if running:
+            take(step())
+    moves = list(plan.add(Selection("%")))
+    items = {name: s.items for name, s in table.items()}
+    naive = Naive(table, [k for k in plan.cases if k.item or not items[k.test]])
+    naive.ends.update(ends)
+    naive.started.update(plan.cases[c] for c in running)
+    stale = {k for k, v in closed.items() if v[1] == "ZERO_ITEMS"}
+    naive.ends.update({k: MEANS[v] for k, v in closed.items() if k not in stale and not below(table, stale, k.test)})
+    before = dict(closed)
+    take(moves)
+    while True:
+        naive.scan()
+        verdicts = {CaseKey(*said[:2]): (said[2], said[3]) for said in naive.said if len(said) == 4}
+        started = {CaseKey(*said[:2]) for said in naive.said if len(said) == 3}
+        assert started <= {plan.cases[c] for c in running} | set(ends)
+        assert {plan.cases[c] for c in running} <= started | naive.started
+        for key, said in verdicts.items():
+            assert closed[key] == said or (key in before and said[1].startswith("PREQ_"))
+        if not running:
+            break
+        take(step())
+        naive.ends.update(ends)
+    assert plan.left() == 0
+
+
+def below(table: dict[str, TestSpec], zeros: set[CaseKey], test: str) -> bool:
+    """Whether a test waits, directly or not, for one of which no item was wanted."""
+    names = {k.test for k in zeros}
+    waits = table[test].waitons
+    return any(w in names or below(table, zeros, w) for w in waits)
 
 
 @given(st.integers(1, 12), st.data())

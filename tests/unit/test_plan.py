@@ -356,6 +356,15 @@ def test_a_second_request_may_want_what_had_no_items() -> None:
     assert end(plan, "b/2") == ["t"]
 
 
+def test_a_second_request_for_items_still_waits_for_their_prerequisites() -> None:
+    plan = made(spec("a"), spec("b", "a", items="1 2"), spec("t", "b"), want="b/9,t")
+    assert said(plan, plan.begin()) == ["a", "b=ZERO_ITEMS", "t=PREQ_DISCARDED"]
+    assert said(plan, plan.add(Selection("b"))) == []
+    assert end(plan, "a") == ["b/1", "b/2"]
+    end(plan, "b/1")
+    assert end(plan, "b/2") == ["t"]
+
+
 def test_a_refused_second_request_changes_nothing() -> None:
     plan = made(spec("a"))
     with pytest.raises(NothingSelected):
