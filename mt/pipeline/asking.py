@@ -71,7 +71,7 @@ def agreed(old: str | None, new: str | None, what: str) -> str | None:
 def open_area(opts: Typed, target: str | None, name: str | None) -> tuple[Area, RunKey]:
     """Open the area for a target and a run name; fills in what was not said."""
     pairs = [_pair(text) for text in opts.set_vars]
-    if name:
+    if name is not None:
         naming.checked(name)
     area = Area.open(opts.chdir, target=target, run=name, setvars=pairs)
     if area.target is None and area.keys:

@@ -8,7 +8,6 @@ import time
 from mt.area import Area
 from mt.errors import UsageError
 from mt.model import RunKey
-from mt.pipeline.casedir import safe
 from mt.stdio import say
 
 #: the longest run name: it becomes a directory
@@ -57,5 +56,7 @@ def checked(name: str) -> str:
     if "%" in name or "*" in name:
         raise UsageError(f"bad run name '{name}': % and * are wildcards", hint="mt runs lists the runs there are")
     if name in (".", ".."):
-        safe(name, "run name")
+        raise UsageError(f"bad run name '{name}': it is no name of its own")
+    if any("\udc80" <= c <= "\udcff" for c in name):
+        raise UsageError(f"bad run name {name!a}: not UTF-8", hint="its rows are to be read by other programs")
     return name
