@@ -75,9 +75,11 @@ class CaseRun:
         self.flush = flush
         self.begun = time.monotonic()
         self.gen = order.gen
-        self.row = CaseRow(
-            order.test, order.item, order.attempt, order.gen, host=setup.host, pid=os.getpid(), start=time.time()
-        )
+        where = os.path.join(setup.linktree, setup.run.target, setup.run.name, order.test, order.item).rstrip("/")
+        self.row = CaseRow(  # the directory is known from the start, so that what a dead worker left can be found
+            order.test, order.item, order.attempt, order.gen, host=setup.host, pid=os.getpid(), start=time.time(),
+            dir=where,
+        )  # fmt: skip
         self.stop: Interrupt | None = None
         self.asked: Callable[[], Interrupt | None] = lambda: None
         self.wake = -1

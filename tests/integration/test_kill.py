@@ -1,110 +1,180 @@
-"""Kill a run at random moments, again and again; the same command always finishes it."""
+"""Runs whose controller, a worker, or everything is killed at random lose nothing and repeat nothing that was recorded.
+
+Each case appends one line to a file of its own at its very end, so that file counts finished executions.  The same
+command is given again until it ends with 0.  MT_KILL_SEED repeats a sequence of kills, MT_KILL_CASES sets the size.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import select
 import signal
 import subprocess
-import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from testarea import TARGET, Area
 
-MT = str(Path(sys.executable).with_name("mt"))
-
-
-def make_area(home: Path, cases: int) -> None:
-    """One test of many items; each execution that gets far enough leaves a line in a file of its case."""
-    (home / "done").mkdir()
-    (home / "lt").mkdir()
-    (home / "megatest.config").write_text(f"[fields]\nT TEXT\n[setup]\nlinktree {home}/lt\n[disks]\nd {home}/lt\n")
-    (home / "runconfigs.config").write_text("[default]\n[x]\n")
-    test = home / "tests" / "t"
-    test.mkdir(parents=True)
-    items = " ".join(map(str, range(cases)))
-    test.joinpath("testconfig").write_text(
-        f'[ezsteps]\ns sh -c "sleep 0.01; echo $MT_CMDINFO >>{home}/done/$K"\n[items]\nK {items}\n'
-    )
+RUN = ("run", "-q", "-t", TARGET, "-r", "r1")
+SEED = int(os.environ.get("MT_KILL_SEED") or random.SystemRandom().randrange(10**6))
 
 
 def children(pid: int) -> list[int]:
-    """The living children of a process."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                parent = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1]
-            except OSError:
-                continue
-            if int(parent) == pid:
-                found.append(int(name))
-    return found
+    """The living children of a process: the workers of a controller."""
+    with suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 def kill(pid: int) -> None:
-    """SIGKILL to a process that may be gone already."""
-    try:
+    """End one process without a word."""
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
-def attack(run: subprocess.Popen[bytes], dice: random.Random) -> None:
-    """Let the run live for a random while, then kill its controller, a worker, or all of them."""
-    watch = os.pidfd_open(run.pid)
+def gone(pid: int) -> bool:
+    """Whether a process ends within some seconds, or has ended."""
     try:
-        select.select([watch], [], [], dice.uniform(0.1, 0.6))
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], 10)[0])
     finally:
-        os.close(watch)
-    workers = children(run.pid)
-    what = dice.choice(("controller", "worker", "all"))
-    if what == "worker" and workers:
-        kill(dice.choice(workers))
-    elif what == "all":
-        for worker in workers:
-            kill(worker)
-    kill(run.pid)
-    run.wait()
+        os.close(fd)
 
 
-def mt(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """One command in the area."""
-    return subprocess.run([MT, *words], cwd=home, capture_output=True, text=True, check=False)
+def strike(controller: int, whom: str, chance: random.Random) -> str:
+    """Kill the controller, one worker, or the controller with all workers, in any order; tells what it was."""
+    workers = children(controller)
+    if whom == "worker" and workers:
+        kill(chance.choice(workers))
+    elif whom == "all":
+        for pid in chance.sample([controller, *workers], len(workers) + 1):
+            kill(pid)
+    else:
+        kill(controller)
+        return "controller"
+    return whom
 
 
-def check_killed_run(home: Path, cases: int, kills: int) -> None:
-    """Attack a run so many times, finish it, and look at what is recorded."""
-    seed = int(os.environ.get("MT_SEED", "0")) or random.randrange(1 << 30)
-    print(f"seed {seed}: MT_SEED={seed} does it again")
-    dice = random.Random(seed)
-    make_area(home, cases)
-    command = [MT, "run", "-t", "x", "-r", "r", "-j2", "-q"]
+class Ordeal:
+    """One area of cases, a sequence of kills, and what came of it."""
+
+    def __init__(self, area: Area, cases: int, seed: int) -> None:
+        self.area = area
+        self.cases = cases
+        self.chance = random.Random(seed)
+        self.done = area.home / "done"
+        self.done.mkdir()
+        step = f"sleep 0.0$((RANDOM % 4)); echo $MT_TEST_NAME $N >> {self.done}/$N"
+        area.test("t", step, items={"N": " ".join(map(str, range(cases)))})
+
+    def until_killed(self) -> None:
+        """Begin or go on, and strike after a random while; a run that ends first is fine."""
+        process = subprocess.Popen(
+            [str(Path(self.area.env["PATH"].split(":")[0]) / "mt"), *RUN, "-j", "4"],
+            cwd=self.area.home, env=self.area.env, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        with process:
+            whom = self.chance.choice(["controller", "worker", "all"])
+            if self.wait_for_some(process):
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(self.chance.random() * 0.3)
+                if strike(process.pid, whom, self.chance) == "worker":
+                    assert process.wait(60) == 0, "a run goes on when a worker dies"
+            process.wait(60)
+
+    def wait_for_some(self, process: subprocess.Popen[bytes]) -> bool:
+        """Wait until one more case has finished; tells whether the run still lives then."""
+        before = len(list(self.done.iterdir()))
+        until = time.monotonic() + 30
+        while process.poll() is None and time.monotonic() < until:
+            if len(list(self.done.iterdir())) > before or before == self.cases:
+                return True
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.005)
+        return process.poll() is None
+
+    def recorded(self) -> dict[str, int]:
+        """{item: executions that finished} of the cases that count as ended now."""
+        rows = self.area.rows("tests", "-q", "-t", TARGET, "-r", "r1", "--state", "COMPLETED", "--allow-empty")
+        return {row["item"]: self.executions(row["item"]) for row in rows if row["status"] == "PASS"}
+
+    def executions(self, item: str) -> int:
+        """How often a case has come to its end."""
+        path = self.done / item
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def endure(ordeal: Ordeal, kills: int) -> None:
+    """Kill and go on; then everything is there, once."""
+    seen: dict[str, int] = {}
     for _ in range(kills):
-        attack(subprocess.Popen(command, cwd=home, stderr=subprocess.DEVNULL, start_new_session=True), dice)
-    last = mt(home, "run", "-t", "x", "-r", "r", "-j2")
-    assert last.returncode == 0, last.stderr
-    rows = [
-        json.loads(line) for line in mt(home, "tests", "-q", "-t", "x", "-r", "r", "-f", "ndjson").stdout.splitlines()
-    ]
-    assert len(rows) == len({row["id"] for row in rows}) == cases
+        ordeal.until_killed()
+        now = ordeal.recorded()
+        assert seen.items() <= now.items(), "a case that was recorded is neither forgotten nor executed again"
+        assert 0 not in now.values(), "what is recorded as good has been executed"
+        seen = now
+    for _ in range(20):
+        done = ordeal.area.mt(*RUN, "-j", "4")
+        if done.status == 0:
+            break
+        assert done.status == 8, done.err
+    assert done.status == 0, done.err
+    assert seen.items() <= ordeal.recorded().items()
+    rows = ordeal.area.rows("tests", "-q", "-t", TARGET, "-r", "r1")
+    assert sorted(int(row["item"]) for row in rows) == list(range(ordeal.cases))
     assert {(row["state"], row["status"]) for row in rows} == {("COMPLETED", "PASS")}
     for row in rows:
-        executions = (home / "done" / row["item"]).read_text().splitlines()
-        assert 1 <= len(executions) <= row["attempt"] + 1, row["id"]
-    checked = mt(home, "db", "check")
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    again = mt(home, "run", "-t", "x", "-r", "r", "-j2")
-    assert "0 ran" in again.stderr
+        assert 1 <= ordeal.executions(row["item"]) <= row["attempt"], row["id"]
+    check = ordeal.area.mt("db", "check")
+    assert check.status == 0, check.out + check.err
+    assert "0 ran" in ordeal.area.ok("run", "-t", TARGET, "-r", "r1").err
 
 
-def test_a_run_that_is_killed_again_and_again_ends_with_each_result_once(tmp_path: Path) -> None:
-    check_killed_run(tmp_path, 100, 5)
+def test_a_run_survives_random_kills(area: Area) -> None:
+    print(f"MT_KILL_SEED={SEED}")
+    endure(Ordeal(area, int(os.environ.get("MT_KILL_CASES") or 60), SEED), kills=5)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_thousand_cases_survive_twenty_kills(tmp_path: Path) -> None:
-    check_killed_run(tmp_path, 1000, 20)
+@pytest.mark.timeout(900)
+def test_a_run_of_a_thousand_cases_survives_twenty_random_kills(area: Area) -> None:
+    print(f"MT_KILL_SEED={SEED}")
+    endure(Ordeal(area, 1000, SEED), kills=20)
+
+
+@pytest.mark.parametrize("whom", ["controller", "worker", "all"])
+def test_what_a_dead_process_leaves_behind_is_ended_or_adopted(area: Area, whom: str) -> None:
+    """Only one execution of a case is ever alive: the next controller adopts it, or ends it first."""
+    begun, go = area.home / "begun", area.home / "go"
+    os.mkfifo(begun)
+    os.mkfifo(go)
+    told = f"test -e {area.home}/second && free=1; echo $$ > {begun}"
+    area.test("t", f"{told}; test $free || read word < {go}; echo x >> {area.home}/n")
+    with area.start(*RUN) as first:
+        pid = int(begun.read_text())
+        strike(first.pid, whom, random.Random(0))
+        (area.home / "second").touch()
+        if whom == "controller":
+            first.wait(60)
+            with area.start(*RUN) as second:
+                go.write_text("go\n")
+                assert second.wait(60) == 0
+        elif whom == "worker":
+            assert begun.read_text()
+            assert first.wait(60) == 0
+        else:
+            first.wait(60)
+            with area.start(*RUN) as second:
+                assert begun.read_text()
+                assert second.wait(60) == 0
+        assert gone(pid)
+    assert area.read("n") == "x\n"
+    (row,) = area.rows("tests", "-q", "-t", TARGET, "-r", "r1")
+    assert (row["status"], row["attempt"]) == ("PASS", 1 if whom == "controller" else 2)
+    area.ok("db", "check")
