@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from testarea import TARGET, Area
+from testarea import BIN, TARGET, Area
 
 RUN = ("run", "-q", "-t", TARGET, "-r", "r1")
 SEED = int(os.environ.get("MT_KILL_SEED") or random.SystemRandom().randrange(10**6))
@@ -68,25 +68,26 @@ class Ordeal:
         self.area = area
         self.cases = cases
         self.chance = random.Random(seed)
+        self.strikes = 0  # while there was something left to do
         self.done = area.home / "done"
         self.done.mkdir()
         step = f"sleep 0.0$((RANDOM % 4)); echo $MT_TEST_NAME $N >> {self.done}/$N"
         area.test("t", step, items={"N": " ".join(map(str, range(cases)))})
 
-    def until_killed(self) -> None:
-        """Begin or go on, and strike after a random while; a run that ends first is fine."""
+    def until_killed(self, longest: float) -> None:
+        """Begin or go on, and strike after a random while, again and again until the controller is hit."""
         process = subprocess.Popen(
-            [str(Path(self.area.env["PATH"].split(":")[0]) / "mt"), *RUN, "-j", "4"],
-            cwd=self.area.home, env=self.area.env, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            [str(BIN / "mt"), *RUN, "-j", "4"], cwd=self.area.home, env=self.area.env, stdin=subprocess.DEVNULL
+        )
         with process:
-            whom = self.chance.choice(["controller", "worker", "all"])
-            if self.wait_for_some(process):
+            whom = "worker"
+            while whom == "worker" and self.wait_for_some(process):
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(self.chance.random() * 0.3)
-                if strike(process.pid, whom, self.chance) == "worker":
-                    assert process.wait(60) == 0, "a run goes on when a worker dies"
-            process.wait(60)
+                    process.wait(self.chance.random() * longest)
+                if process.poll() is None:
+                    self.strikes += len(list(self.done.iterdir())) < self.cases
+                    whom = strike(process.pid, self.chance.choice(["controller", "worker", "all"]), self.chance)
+            assert process.wait(60) == (0 if whom == "worker" else -signal.SIGKILL), "a run goes on when a worker dies"
 
     def wait_for_some(self, process: subprocess.Popen[bytes]) -> bool:
         """Wait until one more case has finished; tells whether the run still lives then."""
@@ -114,11 +115,13 @@ def endure(ordeal: Ordeal, kills: int) -> None:
     """Kill and go on; then everything is there, once."""
     seen: dict[str, int] = {}
     for _ in range(kills):
-        ordeal.until_killed()
+        ordeal.until_killed(longest=0.003 * ordeal.cases / kills)
         now = ordeal.recorded()
         assert seen.items() <= now.items(), "a case that was recorded is neither forgotten nor executed again"
         assert 0 not in now.values(), "what is recorded as good has been executed"
         seen = now
+    print(f"{ordeal.strikes} blows")
+    assert ordeal.strikes >= kills / 2, "most blows have hit a run that had something to do"
     for _ in range(20):
         done = ordeal.area.mt(*RUN, "-j", "4")
         if done.status == 0:
