@@ -20,7 +20,6 @@ from mt.pipeline.loop import Policy
 from mt.pipeline.plan import Plan, Selection
 from mt.pipeline.run import Outcome, Request, planned, run
 from mt.selectors import parse_id
-from mt.states import verdict
 from mt.stdio import say
 
 _RETRY = {"all": {"bad", "unfinished"}, "fail": {"bad"}, "infra": {"unfinished"}}
@@ -276,8 +275,3 @@ def _daemon(area: Area, request: Request, log: str, pipe: int) -> int:
         for line in e.lines():
             say(line)
         return e.status
-
-
-def good(state: str, status: str) -> bool:
-    """Whether a case needs no second look."""
-    return verdict(state, status) == "good"

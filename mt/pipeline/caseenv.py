@@ -11,12 +11,11 @@ import binascii
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from mt.model import RunKey
-
-Pairs = Sequence[tuple[str, str]]
+from mt.testspec import Item, item_info
 
 
 class Shared(NamedTuple):
@@ -84,12 +83,7 @@ def shell_echo(value: str, env: Mapping[str, str]) -> str:
     return done.stdout.decode("utf-8", "surrogateescape").split("\n", 1)[0]
 
 
-def item_info(item: Pairs) -> str:
-    """MT_ITEM_INFO: `((VAR val) (VAR2 val2))`, `()` without items."""
-    return "(" + " ".join(f"({k} {v})" for k, v in item) + ")"
-
-
-def case_variables(who: Who, item: Pairs, real: str, link: str) -> dict[str, str]:
+def case_variables(who: Who, item: Item, real: str, link: str) -> dict[str, str]:
     """What one case adds to the shared environment; PWD is the physical directory (spec/config.md L6)."""
     added = {
         "MT_TEST_NAME": who.test,

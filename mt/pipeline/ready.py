@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from mt.area import Area
 from mt.disks import Chooser, free_space, script_space
-from mt.environ import BLACKLIST, Env
+from mt.environ import Env
 from mt.errors import ConfigError, MtError
 from mt.journal import host_name
 from mt.model import RunKey
@@ -105,8 +105,7 @@ class EnvironmentFiles:
     """
 
     def __init__(self, area: Area) -> None:
-        listed = area.setting("setup", "blacklistvars")
-        self.blacklist = tuple(listed.split()) if listed is not None else BLACKLIST
+        self.blacklist = area.blacklist
         self.texts: dict[frozenset[str], tuple[str, str]] = {}
         self.csh = area.flag("setup", "csh", any(map(shutil.which, ("csh", "tcsh"))))
 
