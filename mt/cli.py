@@ -12,16 +12,12 @@ import sys
 from mt import __version__, verbs
 from mt.errors import MtError, UsageError, why
 from mt.options import parse
-from mt.stdio import say
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import TextIO
+from mt.stdio import open_standard_files, say
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; the exit status is the answer."""
-    _open_standard_files()
+    open_standard_files()
     status = _answer(list(sys.argv[1:] if argv is None else argv))
     try:
         sys.stdout.flush()
@@ -99,31 +95,6 @@ def _external(words: list[str]) -> None:
     if found:
         sys.stdout.flush()
         os.execv(found, [found, *words[1:]])  # noqa: S606 - the user's own program, named by the user
-
-
-def _open_standard_files() -> None:
-    """Make sure that 0, 1 and 2 are open, and that what was read as bytes can be written again.
-
-    A file that is opened later must never become descriptor 1 or 2, or talk
-    would be written into it.  stdin stays None when it was closed, so that a
-    verb can say so.  Output is UTF-8 in every locale: rows are a promise.
-    """
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    sys.stdout = _text(sys.stdout, 1)
-    sys.stderr = _text(sys.stderr, 2)
-
-
-def _text(stream: TextIO | None, fd: int) -> TextIO:
-    if stream is None:
-        return open(fd, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
-    reconfigure = getattr(stream, "reconfigure", None)  # absent when a test has put its own stream there
-    if reconfigure:
-        reconfigure(encoding="utf-8", errors="surrogateescape")
-    return stream
 
 
 def _reader_is_gone() -> bool:

@@ -43,6 +43,31 @@ def say(text: str, *, prog: str = "mt") -> None:
         pass
 
 
+def open_standard_files() -> None:
+    """Make sure that 0, 1 and 2 are open, and that what was read as bytes can be written again.
+
+    A file that is opened later must never become descriptor 1 or 2, or talk
+    would be written into it.  stdin stays None when it was closed, so that a
+    verb can say so.  Output is UTF-8 in every locale: rows are a promise.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = _text(sys.stdout, 1)
+    sys.stderr = _text(sys.stderr, 2)
+
+
+def _text(stream: TextIO | None, fd: int) -> TextIO:
+    if stream is None:
+        return open(fd, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
+    reconfigure = getattr(stream, "reconfigure", None)  # absent when a test has put its own stream there
+    if reconfigure:
+        reconfigure(encoding="utf-8", errors="surrogateescape")
+    return stream
+
+
 def colour(stream: TextIO) -> bool:
     """Whether colour may be used on this stream (NO_COLOR, CLICOLOR_FORCE, TERM)."""
     if os.environ.get("NO_COLOR"):

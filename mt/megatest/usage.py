@@ -1,0 +1,3 @@
+"""Help, version, and what has no meaning any more."""
+
+from __future__ import annotations
