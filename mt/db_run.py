@@ -9,6 +9,7 @@ may come twice, and batches may be cut anywhere: the db is the same.
   steps      an end beats a start, then (t, writer, seq); `began` is the earliest start told
   vals, meta, test_meta   greatest (t, writer, seq)
   said, notes             all of them, by (writer, seq)
+  born       least (t, writer, seq, place in a list of items): the order of registration
 
 `counts` and `totals` follow from what a batch changed in `cases`.
 """
@@ -27,6 +28,7 @@ from mt.states import order
 Event = Mapping[str, Any]
 Key = tuple[str, str]
 Order = tuple[int, int, int, int, str, int]
+Birth = tuple[float, str, int, int]
 
 _BIG = 1 << 62
 
@@ -93,6 +95,7 @@ class Batch:
         self.events = 0
         self.end = 0.0
         self._cases: dict[Key, dict[int, tuple[Order, list[Any]]]] = {}
+        self._born: dict[Key, Birth] = {}
         self._steps: dict[tuple[Any, ...], tuple[tuple[Any, ...], list[Any]]] = {}
         self._began: dict[tuple[Any, ...], float] = {}
         self._latest: dict[str, dict[tuple[Any, ...], tuple[tuple[Any, ...], list[Any]]]] = {}
@@ -126,13 +129,19 @@ class Batch:
 
     def _case(self, ev: Event, writer: str, seq: int) -> None:
         row = _row(_CASE, ev)
+        told = (_time(ev), writer, seq, 0)
         if row[_END] > self.end:
             self.end = row[_END]
-        self._join_case(row, writer, seq)
+        self._join_case(row, told)
 
-    def _join_case(self, row: list[Any], writer: str, seq: int) -> None:
+    def _join_case(self, row: list[Any], told: Birth) -> None:
+        _, writer, seq, _ = told
+        key = (row[0], row[1])
+        born = self._born.get(key)
+        if born is None or told < born:
+            self._born[key] = told
         place = order(row[2], row[_GEN], row[_STATE], writer, seq)
-        attempts = self._cases.setdefault((row[0], row[1]), {})
+        attempts = self._cases.setdefault(key, {})
         have = attempts.get(row[2])
         if have is None or place > have[0]:
             attempts[row[2]] = (place, [*row, writer, seq])
@@ -142,9 +151,10 @@ class Batch:
         if type(items) is not list or not all(type(i) is str for i in items):
             raise Unreadable("items is no list of texts")
         row = _row(_CASE, ev)
-        for item in items:
+        t = _time(ev)
+        for n, item in enumerate(items):
             row[1] = item
-            self._join_case(row, writer, seq)
+            self._join_case(row, (t, writer, seq, n))
 
     def _step(self, ev: Event, writer: str, seq: int) -> None:
         row = _row(_STEP, ev)
@@ -200,6 +210,7 @@ class Batch:
     def save(self, conn: sqlite3.Connection) -> list[list[Any]]:
         """Join the batch into the db, within the caller's transaction; gives the rows of test metadata."""
         _save_cases(conn, self._cases)
+        conn.executemany(_BORN, [(*key, *told) for key, told in sorted(self._born.items())])
         _save_steps(conn, self._steps, self._began)
         for table, rows in self._latest.items():
             conn.executemany(_UPSERT[table], [row for _, row in rows.values()])
@@ -247,6 +258,11 @@ _UPSERT = {
     "meta": _upsert("meta", "key", ("key", "value", *_LAST), "t, writer, seq"),
     "test_meta": _upsert("test_meta", "test, key", ("test", "key", "value", *_LAST), "t, writer, seq"),
 }
+_BORN = (
+    "INSERT INTO born VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (test, item) DO UPDATE"
+    " SET t = excluded.t, writer = excluded.writer, seq = excluded.seq, place = excluded.place"
+    " WHERE (excluded.t, excluded.writer, excluded.seq, excluded.place) < (t, writer, seq, place)"
+)
 _STEP_COLUMNS = (*_STEP.names, "began", "ended", *_LAST)
 _UPSERT_STEP = _upsert("steps", "test, item, attempt, name", _STEP_COLUMNS, "ended, t, writer, seq").replace(
     '"began" = excluded."began", ', ""

@@ -68,6 +68,15 @@ _RUN_1: Migration = (
     "CREATE TABLE info (key TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID",
 )
 
+_RUN_2: Migration = (
+    # the first event that told of a case, and its place there: the order in which cases were registered
+    """CREATE TABLE born (test TEXT NOT NULL, item TEXT NOT NULL,
+        t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL, place INTEGER NOT NULL,
+        PRIMARY KEY (test, item)) WITHOUT ROWID""",
+    # read all journals once more: what comes twice changes nothing, and the new table is filled
+    "DELETE FROM offsets",
+)
+
 _MAIN_1: Migration = (
     """CREATE TABLE runs (id INTEGER PRIMARY KEY, target TEXT NOT NULL, name TEXT NOT NULL,
         state TEXT NOT NULL, status TEXT NOT NULL, owner TEXT NOT NULL, start REAL NOT NULL, "end" REAL NOT NULL,
@@ -79,7 +88,7 @@ _MAIN_1: Migration = (
 )
 
 #: what a run's db and main.db went through
-RUN: tuple[Migration, ...] = (_RUN_1,)
+RUN: tuple[Migration, ...] = (_RUN_1, _RUN_2)
 MAIN: tuple[Migration, ...] = (_MAIN_1,)
 
 

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from itertools import islice
+from itertools import chain, count, islice
 from typing import Any, NamedTuple
 
 from mt import db, db_main
@@ -257,3 +257,31 @@ def durations(store: db.Store, target: str | None = None, *, runs: int = 5) -> d
         for test, item, secs in _select(store, run.id, sql):
             found.setdefault(CaseKey(test, item), secs)
     return found
+
+
+#: what lies between the first numbers of two runs
+NUMBERS_OF_A_RUN = 10_000_000
+_IN_ORDER = "SELECT test, item FROM born ORDER BY t, writer, seq, place"
+_UNBORN = (
+    "SELECT test, item FROM cases WHERE (SELECT count(*) FROM cases) > (SELECT count(*) FROM born)"
+    " AND NOT EXISTS (SELECT 1 FROM born WHERE born.test = cases.test AND born.item = cases.item) ORDER BY test, item"
+)
+
+
+def numbers(store: db.Store, run_id: int) -> dict[CaseKey, int]:
+    """A number for every record of a run as the old program counted them, in their order (spec/runs.md 5.9, 6.1).
+
+    Records are the cases, and before the first item of an iterated test its
+    top record, whose item is empty.  They are numbered in the order in which
+    cases were registered, from 1 in the first run of an area and from
+    `NUMBERS_OF_A_RUN` later in each run after it: a number stays what it is
+    when others are registered later, and no two runs share one.
+    """
+    seen = {test for (test,) in _select(store, run_id, "SELECT test FROM cases WHERE item = ''")}
+    keys: list[CaseKey] = []
+    for key in map(CaseKey._make, chain(_select(store, run_id, _IN_ORDER), _select(store, run_id, _UNBORN))):
+        if key.test not in seen:
+            seen.add(key.test)
+            keys.append(CaseKey(key.test))
+        keys.append(key)
+    return dict(zip(keys, count(max(run_id - 1, 0) * NUMBERS_OF_A_RUN + 1), strict=False))

@@ -20,7 +20,9 @@ from mt.errors import StoreError, why
 Row = tuple[Any, ...]
 
 #: the tables that follow from the journals alone
-TABLES = ("cases", "attempts", "steps", "vals", "said", "notes", "meta", "test_meta", "counts", "totals", "bad")
+TABLES = (
+    "cases", "attempts", "born", "steps", "vals", "said", "notes", "meta", "test_meta", "counts", "totals", "bad",
+)  # fmt: skip
 
 
 def rebuild_run(store: db.Store, run_id: int) -> int:

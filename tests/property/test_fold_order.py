@@ -20,7 +20,10 @@ from mt import db_run, db_schema
 from mt.model import CaseRow
 from mt.states import MOVES, RANK, order
 
-TABLES = ("cases", "attempts", "steps", "vals", "said", "notes", "meta", "test_meta", "counts", "totals", "bad", "info")
+TABLES = (
+    "cases", "attempts", "born", "steps", "vals", "said", "notes", "meta", "test_meta", "counts", "totals", "bad",
+    "info",
+)  # fmt: skip
 STATUSES = ("n/a", "PASS", "FAIL", "KILLED")
 CASES = (("a", ""), ("b", "1"))
 Told = tuple[str, dict[str, Any]]
