@@ -11,11 +11,11 @@ test does not pay for importing dataclasses.
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from itertools import product, zip_longest
 from typing import NamedTuple
 
-from mt.config import Config, Problem
+from mt.config import Config, Problem, programs
 from mt.durations import read_duration
 from mt.selectors import ItemMaps, Lines
 
@@ -45,8 +45,10 @@ class TestSpec(NamedTuple):
     `items` is None for a test without items and () for one whose lists are
     empty (T41); with `items_deferred` they are not known before the test is
     expanded: then `area.case_spec` tells them.  `disks` is None without a
-    section `[disks]`.  `dynamic` means that the environment or a command
-    counted, so each case reads the file again.  `runtimelim` is seconds.
+    section `[disks]`.  `scripts` are programs that the testconfig carries
+    itself, name and text (`[script NAME]`, an extension).  `dynamic` means that
+    the environment or a command counted, so each case reads the file again.
+    `runtimelim` is seconds.
     """
 
     name: str
@@ -75,6 +77,7 @@ class TestSpec(NamedTuple):
     prelaunch_overrides: Pairs = ()
     disks: tuple[tuple[str, str], ...] | None = None
     subrun: Pairs = ()
+    scripts: Pairs = ()
     dynamic: bool = False
     problems: tuple[Problem, ...] = ()
 
@@ -132,6 +135,16 @@ def split_step(value: str) -> tuple[str, Pairs]:
         return text, ()
     pairs = (pair.partition("=") for pair in hit[1].split(";") if pair.strip())
     return text[hit.end() :], tuple((k.strip(), v.strip()) for k, _, v in pairs)
+
+
+def step_env(env: Mapping[str, str], pairs: Pairs) -> Mapping[str, str]:
+    """The environment of a step with this prefix: its variables, and with `subrun` no MT_ variable (T11)."""
+    if not pairs:
+        return env
+    said = dict(pairs)
+    if said.pop("subrun", "no") in ("", "no", "false", "0", "#f"):
+        return {**env, **said}
+    return {k: v for k, v in env.items() if not k.startswith("MT_")} | said
 
 
 def wait_problems(spec: TestSpec, known: Container[str]) -> list[Problem]:
@@ -207,6 +220,7 @@ class _Maker:
             prelaunch_overrides=self._pairs("pre-launch-env-overrides"),
             disks=self._pairs("disks") if config.has("disks") else None,
             subrun=self._pairs("subrun"),
+            scripts=tuple(programs(config)),
             dynamic=config.dynamic,
             problems=(*config.problems, *self.said),
         )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from mt.config.lines import template, text_of
+from mt.config.lines import BODY, PROGRAM, template, text_of
 from mt.config.reader import Reader
 from mt.config.values import Config, Deferred, Problem
 from mt.effects import Effects, SystemEffects
@@ -31,6 +31,7 @@ __all__ = [
     "dump",
     "entry",
     "parse",
+    "programs",
     "read",
     "template",
     "to_json",
@@ -67,8 +68,23 @@ def dump(config: Config) -> str:
     """The values as a file that reads back the same (as far as the grammar can say them)."""
     parts: list[str] = []
     for section in config.sections():
-        parts += [f"[{section}]", *(entry(key, value) for key, value in config.items(section)), ""]
+        said = config.items(section)
+        if said and said[0][0] == BODY and PROGRAM.fullmatch(f"[{section}]"):
+            parts += [f"[{section}]", "\n".join(map(_guarded, said[0][1].splitlines())), ""]
+        else:
+            parts += [f"[{section}]", *(entry(key, value) for key, value in said), ""]
     return "\n".join(parts)
+
+
+def _guarded(line: str) -> str:
+    """A line of a `[script NAME]` section so that it opens no section of its own."""
+    return "\\" + line if line.startswith("[") else line
+
+
+def programs(config: Config) -> list[tuple[str, str]]:
+    """Name and text of each `[script NAME]` section (an extension, spec/architecture.md 6.9)."""
+    heads = ((PROGRAM.fullmatch(f"[{section}]"), config.get(section, BODY)) for section in config.sections())
+    return [(head[1], body) for head, body in heads if head and body]
 
 
 def entry(key: str, value: str) -> str:

@@ -9,7 +9,20 @@ from __future__ import annotations
 import os
 import re
 
-from mt.config.lines import COMMAND, HEADER, INCLUDE, NO_SHELL, PAIR, SCRIPT, SETTING, numbered, template, text_of
+from mt.config.lines import (
+    BODY,
+    COMMAND,
+    HEADER,
+    INCLUDE,
+    NO_SHELL,
+    PAIR,
+    SCRIPT,
+    SETTING,
+    cut_programs,
+    numbered,
+    template,
+    text_of,
+)
 from mt.config.values import Config, Deferred, Problem
 from mt.errors import ConfigError, why
 from mt.expr import BLANKS, Expander, Reading
@@ -33,6 +46,7 @@ class Reader:
         self.key: str | None = None  # the value that continuation lines go to
         self.prefix: str | None = None
         self.pieces: list[str] = []
+        self.programs: dict[tuple[str, int], str] = {}  # bodies of [script NAME] by file and line of the header
         self.named_default = False
         self.fields_fit = True
         if reading.fields:
@@ -96,6 +110,9 @@ class Reader:
     def feed(self, text: str) -> None:
         """Classify and store every line (the table of spec/config.md 1.2)."""
         path = self.path
+        if "[script" in text:
+            text, programs = cut_programs(text)
+            self.programs.update({(path, number): body for number, body in programs.items()})
         pair = PAIR.match
         for number, line in numbered(text):
             if "#{" in line:
@@ -166,7 +183,16 @@ class Reader:
         self.named_default = self.named_default or name == "default"
         self.leave()
         self.enter(name)
+        if (self.path, number) in self.programs:
+            self.program(self.programs[self.path, number], number)
         return True
+
+    def program(self, body: str, number: int) -> None:
+        """The text of a `[script NAME]` section, which replaces what an earlier one of that name said."""
+        if not body:
+            self.report(f"[{self.section}] is empty", "warning", "its program stands below it, up to the next section")
+        self.entries.clear()
+        self.entries[BODY] = (body, self.path, number)
 
     def directive(self, line: str) -> bool:
         """Do what a setting, include or script line says; False when it is none of them."""

@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 from fakes.effects import FakeEffects
 
-from mt.config import Reading, parse
-from mt.testspec import TestSpec, item_info, item_lines, item_path, make_spec, split_step, wait_problems
+from mt.config import Reading, dump, parse, programs
+from mt.testspec import (
+    TestSpec,
+    item_info,
+    item_lines,
+    item_path,
+    make_spec,
+    split_step,
+    step_env,
+    wait_problems,
+)
 
 
 def spec(text: str, *, mode: str = "immediate", outputs: dict[str, tuple[int, str]] | None = None) -> TestSpec:
@@ -204,3 +213,55 @@ def test_scripts_rules_triggers_waivers_and_sub_runs_are_read() -> None:
 def test_a_file_without_expansions_is_static() -> None:
     assert spec("[ezsteps]\ns true\n").dynamic is False
     assert spec("[ezsteps]\ns #{getenv X}\n").dynamic is True
+
+
+def test_a_step_that_starts_another_run_sees_nothing_of_its_own() -> None:
+    """spec/config.md T11: only the key `subrun` of a prefix changes what is there."""
+    env = {"MT_TARGET": "a/b", "MT_CMDINFO": "x", "PATH": "/bin"}
+    assert step_env(env, ()) == env
+    assert step_env(env, (("subrun", "true"),)) == {"PATH": "/bin"}
+    assert step_env(env, (("subrun", "no"), ("A", "1"))) == {**env, "A": "1"}
+
+
+def test_a_script_section_is_text_as_it_stands() -> None:
+    """spec/architecture.md 6.9: an extension; nothing in a program is read as configuration."""
+    text = """\
+[script build]
+    #!/usr/bin/env python3
+    # not a comment of ours #{getenv HOME}
+
+    if True:
+        print("a \\
+b")
+\\[ -f x ] && key value
+
+[ezsteps]
+b build
+[script late]
+echo late
+"""
+    found = spec(text.replace("    ", "\t").replace("\\\nb", "\\\n\tb").replace("\n\\[", "\n\t\\["))
+    body = '#!/usr/bin/env python3\n# not a comment of ours #{getenv HOME}\n\nif True:\n\tprint("a \\\nb")\n'
+    assert found.scripts == (("build", body + "[ -f x ] && key value\n"), ("late", "echo late\n"))
+    assert [(s.name, s.command) for s in found.steps] == [("b", "build")]
+    assert found.problems == ()
+
+
+def test_an_empty_script_section_is_told() -> None:
+    found = spec("[script x]\n\n[ezsteps]\ns true\n")
+    assert found.scripts == ()
+    assert [(p.level, p.text) for p in found.problems] == [("warning", "[script x] is empty")]
+
+
+def test_script_sections_keep_the_lines_of_what_follows() -> None:
+    found = spec("[script x]\na\\\nb\n[ezsteps]\ns true\n")
+    assert found.scripts == (("x", "a\\\nb\n"),)
+    assert found.steps[0].where == "tests/t/testconfig:5"
+
+
+def test_a_dump_of_a_script_section_reads_back_the_same() -> None:
+    text = "[script x]\n#!/bin/sh\n\\[ -f a ]\n\n  echo #{x}\n[b]\nk v\n"
+    config = parse(text, "/a/t", Reading("/a", effects=FakeEffects()))
+    again = parse(dump(config), "/a/t", Reading("/a", effects=FakeEffects()))
+    assert programs(again) == programs(config) == [("x", "#!/bin/sh\n[ -f a ]\n\n  echo #{x}\n")]
+    assert again.get("b", "k") == "v"
