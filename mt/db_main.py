@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import Any
 
 from mt import db
 from mt.db_schema import MAIN, RUN
@@ -31,7 +32,7 @@ UPSERT_TEST_META = (
     " WHERE (excluded.t, excluded.writer, excluded.seq) > (t, writer, seq)"
 )
 
-_COLUMNS = 'id, target, name, state, status, owner, start, "end", counts, comment'
+_COLUMNS = 'id, target, name, state, status, owner, start, "end", counts, comment, said'
 
 
 class Writer:
@@ -58,12 +59,12 @@ class Writer:
         run_id: int,
         counts: Counts,
         info: Mapping[str, float],
-        said: Mapping[str, str],
+        said: Mapping[str, Any],
         metas: Iterable[MetaRow] = (),
     ) -> None:
         """Store what a run rolls up to, unless a later fold (greater `rev` of its `info`) was stored before.
 
-        `said` may have an owner and a comment; `metas` is metadata of tests.
+        `said` is what `run` events told (`db_run.said_of_run`); `metas` is metadata of tests.
         """
         controlled = is_controlled(self._store, run_id)
         with self.writing() as conn:
@@ -122,18 +123,18 @@ def _roll_again(store: db.Store, conn: sqlite3.Connection, run_id: int) -> None:
         with closing(db.reader(store.run_db_path(run_id), RUN)) as run:
             counts = {(s, t): n for s, t, n in run.execute("SELECT state, status, n FROM totals")}
             info = dict(run.execute("SELECT key, value FROM info"))
-            told = dict(run.execute("SELECT key, value FROM meta WHERE key IN ('owner', 'comment')"))
+            told = dict(run.execute("SELECT key, value FROM meta ORDER BY key"))
             metas = run.execute("SELECT test, key, value, t, writer, seq FROM test_meta").fetchall()
     except (StoreError, sqlite3.Error):
         return
-    said = {n: str(json.loads(v)) for n, v in told.items()}
+    said = {n: json.loads(v) for n, v in told.items()}
     _update(conn, run_id, counts, is_controlled(store, run_id), info, said)
     conn.executemany(UPSERT_TEST_META, metas)
 
 
 def _insert(conn: sqlite3.Connection, run_id: int, facts: Mapping[str, object]) -> None:
     conn.execute(
-        "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, 'NOT_STARTED', 'n/a', ?, ?, 0, '{}', ?, 0)",
+        "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, 'NOT_STARTED', 'n/a', ?, ?, 0, '{}', ?, 0, '{}')",
         (
             run_id,
             str(facts["target"]),
@@ -212,7 +213,7 @@ def _write_json(path: str, what: object) -> None:
 
 
 def update_run(
-    store: db.Store, run_id: int, *, counts: Counts, info: Mapping[str, float], said: Mapping[str, str] | None = None
+    store: db.Store, run_id: int, *, counts: Counts, info: Mapping[str, float], said: Mapping[str, Any] | None = None
 ) -> None:
     """See `Writer.update_run`; for somebody who does it once."""
     with closing(Writer(store)) as writer:
@@ -225,16 +226,27 @@ def _update(
     counts: Counts,
     controlled: bool,
     info: Mapping[str, float],
-    said: Mapping[str, str],
+    said: Mapping[str, Any],
 ) -> None:
     state, status = roll_run(counts, controlled=controlled)
     packed = json.dumps({f"{s}/{t}": n for (s, t), n in sorted(counts.items())})
     rev = int(info.get("rev", 0))
+    told = (_text(said.get("owner")), _text(said.get("comment")), _rest(said))
     conn.execute(
-        'UPDATE runs SET state = ?, status = ?, "end" = ?, counts = ?, rev = ?,'
-        " owner = coalesce(?, owner), comment = coalesce(?, comment) WHERE id = ? AND rev <= ?",
-        (state, status, info.get("last_end", 0.0), packed, rev, said.get("owner"), said.get("comment"), run_id, rev),
+        'UPDATE runs SET state = ?, status = ?, "end" = ?, counts = ?, rev = ?, owner = coalesce(?, owner),'
+        " comment = coalesce(?, comment), said = coalesce(?, said) WHERE id = ? AND rev <= ?",
+        (state, status, info.get("last_end", 0.0), packed, rev, *told, run_id, rev),
     )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _rest(said: Mapping[str, Any]) -> str | None:
+    """What was told besides owner and comment, as main.db keeps it; None when nothing was told at all."""
+    rest = {n: v for n, v in sorted(said.items()) if n not in ("owner", "comment")}
+    return json.dumps(rest) if said else None
 
 
 def is_controlled(store: db.Store, run_id: int) -> bool:
@@ -309,7 +321,7 @@ def match(column: str, pattern: str) -> str:
 def run_row(row: tuple[object, ...]) -> RunRow:
     """A RunRow from the columns of `runs`."""
     values = list(row)
-    values[8] = json.loads(str(values[8]))
+    values[8], values[10] = json.loads(str(values[8])), json.loads(str(values[10]))
     return RunRow(*values)  # type: ignore[arg-type]  # the columns of the table, in order
 
 

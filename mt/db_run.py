@@ -368,10 +368,9 @@ def info(conn: sqlite3.Connection) -> dict[str, float]:
     return dict(conn.execute("SELECT key, value FROM info"))
 
 
-def said_of_run(conn: sqlite3.Connection) -> dict[str, str]:
-    """Owner and comment of the run, as far as events told of them."""
-    found = conn.execute("SELECT key, value FROM meta WHERE key IN ('owner', 'comment')")
-    return {key: str(json.loads(value)) for key, value in found}
+def said_of_run(conn: sqlite3.Connection) -> dict[str, Any]:
+    """What `run` events told of the run: owner, comment, and what was done to it by hand, key by key."""
+    return {key: json.loads(value) for key, value in conn.execute("SELECT key, value FROM meta ORDER BY key")}
 
 
 def offsets(conn: sqlite3.Connection) -> dict[str, Done]:

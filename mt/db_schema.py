@@ -87,9 +87,12 @@ _MAIN_1: Migration = (
         t REAL NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (test, key)) WITHOUT ROWID""",
 )
 
+# said: what `run` events tell of a run beyond owner and comment, as a JSON object: frozen, set_status
+_MAIN_2: Migration = ("ALTER TABLE runs ADD COLUMN said TEXT NOT NULL DEFAULT '{}'",)
+
 #: what a run's db and main.db went through
 RUN: tuple[Migration, ...] = (_RUN_1, _RUN_2)
-MAIN: tuple[Migration, ...] = (_MAIN_1,)
+MAIN: tuple[Migration, ...] = (_MAIN_1, _MAIN_2)
 
 
 def version(conn: sqlite3.Connection) -> int:

@@ -6,7 +6,7 @@ A type that only one module uses stays in that module.  Ids print as
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class RunKey(NamedTuple):
@@ -107,7 +107,11 @@ class ValueRow(NamedTuple):
 
 
 class RunRow(NamedTuple):
-    """One run as main.db knows it; `counts` is {"STATE/STATUS": n} over its cases."""
+    """One run as main.db knows it; `counts` is {"STATE/STATUS": n} over its cases.
+
+    `said` is what was done to the run as a whole, by hand: `frozen` and
+    `set_status`, each an object with who (`by`), when (`t`) and why.
+    """
 
     id: int
     target: str
@@ -119,6 +123,7 @@ class RunRow(NamedTuple):
     end: float
     counts: dict[str, int]
     comment: str = ""
+    said: dict[str, Any] = {}  # noqa: RUF012 - a default that nobody changes
 
     @property
     def key(self) -> RunKey:

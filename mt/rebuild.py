@@ -198,7 +198,7 @@ def _apart(here: Iterator[Row], there: Iterator[Row], key: Sequence[int]) -> tup
 
 def compare_main(store: db.Store) -> list[Difference]:
     """Where main.db is not what run.json and db of each run say; states are left out, they follow from counts."""
-    columns = "id, target, name, owner, counts, comment"
+    columns = "id, target, name, owner, counts, comment, said"
     with closing(db.connect(":memory:", MAIN)) as again, db_main.reading(store) as conn:
         db_main.adopt(store, again)
         mine, theirs = _apart(db_main.facts(conn, columns), db_main.facts(again, columns), [0])
