@@ -8,20 +8,21 @@ the controller is told of the end: what was told is on disk.
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from mt.errors import MtError, why
 from mt.model import CaseRow, RunKey
-from mt.pipeline import casedir, caseenv, control, proc, summary, verdict
+from mt.pipeline import casedir, caseenv, control, proc, saying, summary, verdict
 from mt.pipeline.steps import Rig, run_script, run_step, script_command
+from mt.states import OK
 from mt.testspec import TestSpec
 
 LAUNCH_LOG = "mt_launch.log"
-SAID = ".mt/said.ndjson"
+#: what triggers hear when a case begins (spec/runs.md 3.4)
+BEGINNING = (("LAUNCHED", "n/a"), ("LAUNCHED", "LAUNCHED"), ("REMOTEHOSTSTART", "n/a"), ("RUNNING", "n/a"))
 
 
 class Order(NamedTuple):
@@ -53,6 +54,28 @@ class Setup(NamedTuple):
     limit: float | None
     every_stage: bool
     environment_files: Callable[[str, Mapping[str, str], caseenv.Shared], None]
+    contour: str
+    after: After
+
+
+class After(Protocol):
+    """What follows from how a case goes, beside its record."""
+
+    def listens(self, spec: TestSpec) -> bool:
+        """Whether there are triggers for a test."""
+        ...
+
+    def changed(self, row: CaseRow, spec: TestSpec, real: str, env: Mapping[str, str]) -> None:
+        """A state or status was recorded: fire its triggers."""
+        ...
+
+    def excused(self, row: CaseRow, spec: TestSpec, real: str, env: Mapping[str, str]) -> tuple[str, str] | None:
+        """Status and comment in place of a bad one (waivers); None when it stands."""
+        ...
+
+    def alone(self, row: CaseRow) -> None:
+        """A case is over whose controller has left: do what it would have done for the test as a whole."""
+        ...
 
 
 class Interrupt(NamedTuple):
@@ -61,6 +84,14 @@ class Interrupt(NamedTuple):
     state: str
     status: str
     comment: str
+
+
+class Placed(NamedTuple):
+    """A case that has its directory: its test, the directory, and the environment of its steps."""
+
+    spec: TestSpec
+    real: str
+    env: Mapping[str, str]
 
 
 class CaseRun:
@@ -88,6 +119,8 @@ class CaseRun:
         self.rss = 0
         self.control = os.path.join(setup.kill_dir, control.control_name(self.row.key))
         self.limit = setup.limit
+        self.placed: Placed | None = None
+        self.overruled = 0  # bytes of what the test said that a verdict of a step has overruled since
 
     # -- the whole case -------------------------------------------------------------------------
 
@@ -108,7 +141,10 @@ class CaseRun:
             return self.finish(Interrupt("KILLED", "KILLED", f"killed before it began: {asked}"))
         try:
             spec, rig, real = self.prepare()
+            self.placed = Placed(spec, real, rig.env)
             self.limit = spec.runtimelim if spec.runtimelim is not None else self.setup.limit
+            for state, status in BEGINNING:
+                self.tell(self.row._replace(state=state, status=status))
             so_far = self.script_and_steps(spec, rig)
         except MtError as e:
             where = f"{e.where}: " if e.where else ""
@@ -117,7 +153,9 @@ class CaseRun:
             return self.finish(Interrupt("COMPLETED", "INFRA", f"cannot use '{e.filename or '.'}': {why(e)}"))
         if self.stop:
             return self.finish(self.stop)
-        row = self.finish(self.final(so_far))
+        row = self.finish(
+            self.excused(Interrupt(*saying.final(so_far, saying.said(self.order.attempt), self.overruled)))
+        )
         if row.status != "PASS":
             summary.write(real, row, self.setup.run)
         return row
@@ -127,7 +165,23 @@ class CaseRun:
         self.gen += 1
         self.row = self.row._replace(gen=self.gen, state=state, status=status, comment=comment)
         self.emit("case", self.row)
+        if self.placed and state == "RUNNING":
+            self.tell(self.row)
         return self.row
+
+    def tell(self, row: CaseRow) -> None:
+        """Let triggers know of a state and status that is recorded."""
+        if self.placed and self.setup.after.listens(self.placed.spec):
+            self.flush()
+            self.setup.after.changed(row, *self.placed)
+
+    def excused(self, end: Interrupt) -> Interrupt:
+        """The end with its status waived, when it is a bad one and there is an excuse (spec/config.md T35)."""
+        if end.status in OK or self.placed is None:
+            return end
+        row = self.row._replace(state=end.state, status=end.status, comment=end.comment)
+        excuse = self.setup.after.excused(row, *self.placed)
+        return end._replace(status=excuse[0], comment=excuse[1]) if excuse else end
 
     def finish(self, end: Interrupt) -> CaseRow:
         """Record the end of the case and flush: from here on it is acknowledged."""
@@ -136,6 +190,7 @@ class CaseRun:
         )
         row = self.record(end.state, end.status, end.comment)
         self.flush()
+        self.tell(row)
         if self.row.secs > proc.QUICK:
             control.forget(self.control)
         return row
@@ -203,6 +258,8 @@ class CaseRun:
             self.used(done.ended)
             if self.stop:
                 return so_far
+            if done.judged or done.status != "PASS":
+                self.overruled = saying.length()
             script_failed = spec.runscript is not None and so_far.status not in ("PASS", "WARN")
             before = so_far
             so_far = verdict.after_step(so_far, step.name, done.status, done.message)
@@ -231,54 +288,3 @@ class CaseRun:
         if self.limit is not None and time.monotonic() - self.begun > self.limit:
             return Interrupt("KILLED", "KILLED", f"ran longer than its limit of {self.limit:g} s")
         return self.asked()
-
-    # -- the verdict ----------------------------------------------------------------------------
-
-    def final(self, so_far: verdict.Overall) -> Interrupt:
-        """The last state and status: what the test said of itself wins over what its steps say."""
-        said = _said(SAID, self.order.attempt)
-        if not said:
-            return Interrupt("COMPLETED", so_far.status, so_far.comment)
-        results = [e for e in said if e.get("k") == "result"]
-        status, comment, state = so_far.status, so_far.comment, "COMPLETED"
-        if results:
-            last = results[-1]
-            comment = str(last.get("comment") or comment)
-            if str(last.get("state") or "COMPLETED") != "RUNNING":
-                state, status = str(last.get("state") or "COMPLETED"), str(last.get("status") or status)
-            elif str(last.get("status", "")).startswith("AUTO"):
-                status = "AUTO" if so_far.status == "PASS" else so_far.status
-                if status in ("WARN", "CHECK"):  # a failed value beats them, a good one does not (T86)
-                    failed, told = _from_values(said, status, comment)
-                    status, comment = (failed, told) if failed == "FAIL" else (status, comment)
-        if status.startswith("AUTO"):
-            status, comment = _from_values(said, status, comment)
-        return Interrupt(state, status, comment)
-
-
-def _said(path: str, attempt: int) -> list[dict[str, Any]]:
-    """What the test told of itself during this attempt, in order; a torn line is left out."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as f:
-            lines = f.readlines()
-    except OSError:
-        return []
-    events: list[dict[str, Any]] = []
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and event.get("attempt") == attempt:
-            events.append(event)
-    return events
-
-
-def _from_values(said: Sequence[Mapping[str, Any]], status: str, comment: str) -> tuple[str, str]:
-    """AUTO becomes a verdict by the measured values (spec/config.md T86): the last value of a name counts."""
-    last = {(e.get("category"), e.get("variable")): str(e.get("status", "")) for e in said if e.get("k") == "value"}
-    failed = sorted(str(name[1]) for name, how in last.items() if how.lower().startswith("fail"))
-    if failed:
-        return "FAIL", comment or "values out of tolerance: " + ", ".join(failed[:5])
-    passed = any(how.lower() == "pass" for how in last.values())
-    return ("PASS" if passed else status), comment

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from mt.errors import LaunchError, why
 from mt.model import CaseRow
 from mt.pipeline.case import Order, Setup
-from mt.pipeline.worker import CANCEL, work
+from mt.pipeline.worker import CANCEL, RELEASE, work
 from mt.trace import trace
 
 
@@ -149,6 +149,15 @@ class Crew:
                 member.link.sendall(CANCEL + b"\n")
             except OSError:
                 pass
+
+    def release(self) -> None:
+        """Leave busy workers to themselves: they finish their case and what follows from it."""
+        for member in self.members.values():
+            try:
+                member.link.sendall(RELEASE + b"\n")
+            except OSError:
+                pass
+        self.leave()
 
     def leave(self) -> list[int]:
         """Forget the workers without waiting; gives the pids of those that still live."""

@@ -22,8 +22,10 @@ from mt.journal import Journal
 from mt.locks.filelock import held
 from mt.model import CaseKey, CaseRow, RunKey
 from mt.pipeline import control, history, skip
+from mt.pipeline.case import Order
 from mt.pipeline.loop import Loop
 from mt.pipeline.plan import Plan, Selection
+from mt.pipeline.sending import Sender
 from mt.states import LIVE
 from mt.stdio import say
 from mt.testspec import Item
@@ -47,6 +49,7 @@ class RunDesk:
 
     def __init__(self, ground: Ground, plan: Plan, living: Sequence[CaseRow]) -> None:
         self.ground = ground
+        self.sender: Sender | None = None
         self.plan = plan
         self.living = {row.key: row for row in living}
         self.claims: dict[CaseKey, ExitStack] = {}
@@ -112,9 +115,13 @@ class RunDesk:
         self.ground.folder.fold()
         alive = history.Alive(self.journal_dir)
         ended: list[CaseRow] = []
+        for unlaunched in self.sender.failed() if self.sender else ():
+            self.give_up(unlaunched)
         for key, old in list(self.living.items()):
-            lives = alive(old)
-            row = self.recorded(key) if lives else self.last_word(key)
+            row = self.recorded(key) if self.sender else None
+            lives = alive(row or old)
+            if not lives or row is None:
+                row = self.recorded(key) if lives else self.last_word(key)
             if row is not None and row.state not in LIVE:
                 ended.append(row)
             elif not lives:
@@ -126,6 +133,27 @@ class RunDesk:
                 continue
             del self.living[key]
         return ended
+
+    # -- cases that launchers start --------------------------------------------------------------
+
+    def send(self, order: Order) -> bool:
+        """Let the area's launcher start a case, if it has one for it; from then on it is adopted."""
+        row = self.sender.send(order) if self.sender else None
+        if row is not None:
+            self.living[row.key] = row
+        return row is not None
+
+    def cancel(self) -> None:
+        """Ask for the end of what launchers have started."""
+        if self.sender:
+            self.sender.cancel()
+
+    def give_up(self, row: CaseRow) -> None:
+        """A case could not be launched: record it, unless it has begun all the same."""
+        last = self.last_word(row.key)
+        if last is None or (last.attempt, last.state) == (row.attempt, "LAUNCHED"):
+            self.ground.journal.emit_row("case", row)
+            self.ground.folder.fold()
 
     def last_word(self, key: CaseKey) -> CaseRow | None:
         """What is recorded of a case after everything that was written has been folded."""
@@ -174,12 +202,24 @@ class RunDesk:
 
 
 def again_of(said: Any) -> Again:
-    """Which ended cases run again, from a request: {"ids": [[test, item], ...]} or {"statuses": [...]}; none else."""
+    """Which ended cases run again, from a request; none without one.
+
+    {"ids": [[test, item], ...]}, {"statuses": [...]} of states and statuses,
+    {"ended": [...]} of statuses of what is over, {"all": true}.
+    """
     if not isinstance(said, Mapping):
         return history.never
     ids = {CaseKey(*pair) for pair in said.get("ids") or ()}
-    statuses = frozenset(said.get("statuses") or ())
-    return lambda row: row.key in ids or row.status in statuses or row.state in statuses
+    if said.get("all"):
+        return lambda row: True
+    words = frozenset(said.get("statuses") or ())
+    ended = frozenset(said.get("ended") or ())
+    return lambda row: (
+        row.key in ids
+        or row.status in words
+        or row.state in words
+        or (row.status in ended and row.state in ("COMPLETED", "KILLED"))
+    )
 
 
 def wanted(row: CaseRow | None, again: Again) -> bool:

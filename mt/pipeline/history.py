@@ -65,6 +65,8 @@ class Alive:
 
     def __call__(self, row: CaseRow) -> bool:
         """Asked once per worker; make a new one to look again."""
+        if row.state == "LAUNCHED":
+            return True  # handed to a launcher: nothing here can prove that it will not begin
         who = (row.host, row.pid)
         if who not in self.seen:
             paths = glob.glob(

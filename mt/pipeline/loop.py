@@ -40,12 +40,19 @@ class Beat(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What the user allows: retries, of which outcomes, and how many bad ends stop the run."""
+    """What the user allows: retries, of which outcomes, and how many bad ends stop the run.
+
+    `clean`: a new attempt begins in an empty directory.  `leave`: come back as
+    soon as nothing is left to start; what runs goes on alone.  `one_pass`: even
+    when cases still wait for others.
+    """
 
     retries: int = 0
     retry: frozenset[str] = frozenset({"bad", "unfinished"})
     max_bad: int | None = None
     clean: bool = True
+    leave: bool = False
+    one_pass: bool = False
 
 
 class Desk(Protocol):
@@ -73,6 +80,14 @@ class Desk(Protocol):
 
     def adopted(self) -> list[CaseRow]:
         """Cases of an earlier controller's workers that have ended since the last call."""
+        ...
+
+    def send(self, order: Order) -> bool:
+        """Whether a launcher of the area takes the case; else our own workers run it."""
+        ...
+
+    def cancel(self) -> None:
+        """End what launchers have started."""
         ...
 
     def last_word(self, key: CaseKey) -> CaseRow | None:
@@ -136,6 +151,12 @@ class Loop:
                 if self.requested():
                     continue
                 break
+            if self.policy.leave and self.nothing_to_start():
+                if self.requested():
+                    continue
+                self.release()
+                yield self.beat()
+                break
             self.wait()
             if self.left:
                 break
@@ -158,6 +179,24 @@ class Loop:
         for act in self.desk.orders():
             act(self)
         return bool(self.startable() and not self.draining)
+
+    def nothing_to_start(self) -> bool:
+        """Whether all that is left runs already, or was left out by an interrupt."""
+        if self.draining:
+            return True
+        if self.policy.one_pass:
+            return bool(self.limits.room()) or not self.startable()
+        return not self.startable() and self.plan.left() <= len(self.running.keys() | set(self.adopting.values()))
+
+    def release(self) -> None:
+        """Let what runs go on alone, as soon as it is recorded that it has begun."""
+        waiting = {self.plan.cases[n] for n in self.running}
+        while waiting and self.crew.members:
+            waiting = {key for key in waiting if (row := self.desk.last_word(key)) and row.state == "NOT_STARTED"}
+            if waiting:
+                self.poll.poll(20)
+        self.crew.release()
+        self.running.clear()
 
     # -- what may start -------------------------------------------------------------------------
 
@@ -240,7 +279,10 @@ class Loop:
         row = self.next_row(number)
         group = self.plan.group(number)
         order = Order(number, key.test, key.item, self.plan.item_of(number), row.attempt, row.gen, self.policy.clean)
-        self.crew.order(order, lambda fd: self.poll.register(fd, select.POLLIN))
+        if self.desk.send(order):
+            self.adopting[key] = number
+        else:
+            self.crew.order(order, lambda fd: self.poll.register(fd, select.POLLIN))
         self.limits.start(group)
         self.running[number] = group
         self.recorded[key] = row._replace(state="RUNNING")
@@ -266,6 +308,8 @@ class Loop:
         for row in self.desk.adopted() if self.adopting else ():
             number = self.adopting.pop(row.key, None)
             if number is not None:
+                if number in self.running:
+                    self.freed(number)
                 self.over(number, row)
         for act in self.desk.orders():
             act(self)
@@ -361,7 +405,7 @@ class Loop:
             self.said = f"{self.draining}: {len(self.running)} running cases end, no more start; again to end them now"
         elif level == 2:
             self.said = f"{self.interrupts.by}: running cases are ended; again to leave them"
-            self.crew.cancel()
+            self.cancel()
         elif level >= 3:
             self.left = self.crew.leave()
 
@@ -370,7 +414,12 @@ class Loop:
         self.draining = self.draining or f"{what} asked by {by}"
         self.said = f"{what} asked by {by}: {len(self.running)} running cases end, no more start"
         if what == "cancel":
-            self.crew.cancel()
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End everything that runs."""
+        self.crew.cancel()
+        self.desk.cancel()
 
 
 def describe_left(pids: Iterable[int]) -> str:

@@ -8,20 +8,47 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import Protocol
 
+from mt.config import Problem
 from mt.model import CaseRow
 from mt.states import verdict
-from mt.stdio import colour, paint
+from mt.stdio import colour, paint, say
 
 _EVERY = 0.2
 #: what only follows from another failure is counted, not named
 _FOLLOWS = ("PREQ_FAIL", "PREQ_DISCARDED", "BLOCKED")
 
 
+def say_problem(problem: Problem) -> None:
+    """Say what is wrong with a test, and where."""
+    say(f"{problem.where}: {problem.text}" if problem.where else problem.text)
+
+
+class Shown(Protocol):
+    """How a run is shown to whoever started it."""
+
+    def ended(self, row: CaseRow, name: str) -> None:
+        """One case is over."""
+        ...
+
+    def note(self, text: str) -> None:
+        """One line of talk."""
+        ...
+
+    def tick(self, running: int) -> None:
+        """A beat has passed."""
+        ...
+
+    def clear(self) -> None:
+        """It is over."""
+        ...
+
+
 class Progress:
     """Counts cases as they end and shows it."""
 
-    def __init__(self, run: str, total: int, *, quiet: bool, slots: int = 1) -> None:
+    def __init__(self, run: str, total: int, slots: int = 1, quiet: bool = False) -> None:
         self.run = run
         self.total = total
         self.quiet = quiet

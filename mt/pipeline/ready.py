@@ -7,34 +7,45 @@ import shutil
 from collections.abc import Callable, Mapping
 
 from mt.area import Area
+from mt.db import Store
 from mt.disks import Chooser, free_space, script_space
 from mt.environ import Env
 from mt.errors import ConfigError, MtError
 from mt.journal import host_name
 from mt.model import RunKey
 from mt.pipeline import casedir, caseenv
+from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.case import Setup
 from mt.testspec import TestSpec
 
 
-def setup_of(area: Area, run_id: int, run: RunKey, kill_dir: str) -> Setup:
-    """The Setup of one run of an area; raises ConfigError when no disk can take it."""
+def setup_of(
+    area: Area, store: Store, run_id: int, run: RunKey, *, contour: str = "", pipefail: bool = True
+) -> Setup:  # fmt: skip
+    """The Setup of one run of an area; raises ConfigError when no disk can take it.
+
+    A contour is one more level of directories, above the target.  `pipefail` is
+    whether every stage of a pipeline counts where the area does not say.
+    """
     disk = disk_chooser(area)
+    stages = area.setting("setup", "pipefail")
     return Setup(
         run_id=run_id,
         run=run,
         db=area.db_dir,
-        kill_dir=kill_dir,
-        linktree=area.linktree,
+        kill_dir=store.kill_dir(run_id),
+        linktree=os.path.join(area.linktree, contour) if contour else area.linktree,
         host=host_name(),
         shared=shared_env(area),
         spec=area.case_spec,
-        disk=disk,
+        disk=(lambda spec: os.path.join(disk(spec), contour)) if contour else disk,
         source=Sources().of,
         copy_command=area.setting("setup", "testcopycmd") or "",
         limit=limit_of(area),
-        every_stage=(area.setting("setup", "pipefail") or "yes") != "no",
+        every_stage=pipefail if stages is None else stages != "no",
         environment_files=EnvironmentFiles(area).write,
+        contour=contour,
+        after=Aftermath(area, store, run_id, run),
     )
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from mt.fold import Folder
 from mt.journal import Journal
 from mt.model import RunKey, case_id
+from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.loop import Beat
-from mt.pipeline.progress import Progress
+from mt.pipeline.progress import Shown
 
 #: seconds between two folds while a run is driven
 FOLD_EVERY = 0.5
@@ -41,7 +42,16 @@ def fold(beats: Beats, folder: Folder) -> Beats:
         yield beat
 
 
-def show(beats: Beats, progress: Progress, run: RunKey, each: Callable[[Beat], None]) -> Beats:
+def follow(beats: Beats, after: Aftermath) -> Beats:
+    """Let what follows from the end of items happen now and then, after it has been folded."""
+    for beat in beats:
+        after.ended(beat.ran)
+        after.ended(beat.decided)
+        after.follow()
+        yield beat
+
+
+def show(beats: Beats, progress: Shown, run: RunKey, each: Callable[[Beat], None]) -> Beats:
     """Tell the user, and whoever wants every beat."""
     for beat in beats:
         for row in (*beat.ran, *beat.decided):

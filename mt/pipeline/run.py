@@ -11,6 +11,7 @@ same command goes on from wherever this one died.
 from __future__ import annotations
 
 import os
+import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,25 +19,45 @@ from typing import Any, NamedTuple
 
 from mt import queries
 from mt.area import Area
+from mt.config import Problem
 from mt.db import Store
 from mt.errors import BusyError, MtError
 from mt.fold import Folder, compact
 from mt.journal import Journal, writer_name
 from mt.locks.alive import keep_alive
-from mt.locks.filelock import held
+from mt.locks.filelock import held, is_held
 from mt.model import CaseKey, CaseRow, RunKey
 from mt.pipeline import control, history, hooks
+from mt.pipeline.aftermath import Aftermath
+from mt.pipeline.case import Setup
 from mt.pipeline.crew import Crew
 from mt.pipeline.desk import Ground, RunDesk, again_of
 from mt.pipeline.interrupts import Interrupts
+from mt.pipeline.launchers import Launchers
 from mt.pipeline.limits import Limits, job_server, slots
 from mt.pipeline.loop import Beat, Loop, Policy, describe_left
 from mt.pipeline.plan import Plan, Selection
-from mt.pipeline.progress import Progress
+from mt.pipeline.progress import Progress, Shown, say_problem
 from mt.pipeline.ready import setup_of
-from mt.pipeline.record import fold, record, show
+from mt.pipeline.record import fold, follow, record, show
+from mt.pipeline.sending import Sender
 from mt.states import exit_status
 from mt.stdio import say
+
+
+class Manner(NamedTuple):
+    """Where `mt run` and the old `megatest -run` differ around the same run.
+
+    `tell` hears of what is wrong with tests, `shown` makes what shows the run
+    from (run, number of cases, slots, quiet); `pipefail` is whether every stage
+    of a pipeline counts where the area does not say; `contour` is one more level
+    of directories.
+    """
+
+    tell: Callable[[Problem], None] = say_problem
+    shown: Callable[[str, int, int, bool], Shown] = Progress
+    pipefail: bool = True
+    contour: str = ""
 
 
 class Request(NamedTuple):
@@ -51,6 +72,7 @@ class Request(NamedTuple):
     order: Sequence[CaseKey] = ()
     quiet: bool = False
     owner: str = ""
+    manner: Manner = Manner()
 
 
 class Outcome(NamedTuple):
@@ -61,6 +83,14 @@ class Outcome(NamedTuple):
     cut: str
     secs: float
     ran: int
+
+
+def sender(ground: Ground, setup: Setup) -> Sender | None:
+    """What starts cases by the launchers of the area; None when our own workers run all of them."""
+    launchers = Launchers.of_area(ground.area)
+    if not launchers.settings.launcher and not launchers.settings.patterns:
+        return None
+    return Sender(setup, ground.area.home, ground.area.name, launchers, ground.journal.emit_row)
 
 
 def nothing() -> None:
@@ -77,25 +107,32 @@ def drive(
     with controlled(store, run_id) as ground_of, ground_of(area, request.run) as ground:
         plan = planned(area, request)
         past = recall(ground, request)
+        setup = setup_of(
+            area, store, run_id, request.run, contour=request.manner.contour, pipefail=request.manner.pipefail
+        )
         desk = RunDesk(ground, plan, past.living)
+        desk.sender = sender(ground, setup)
+        after = Aftermath(area, store, run_id, request.run)
         desk.register(key for key in plan.cases if key not in past.rows)
         begun()
         hooks.before(area, request.run, first=not past.rows)
         with Interrupts() as interrupts:
-            crew = Crew(setup_of(area, run_id, request.run, store.kill_dir(run_id)), store.journal_dir(run_id))
+            crew = Crew(setup, store.journal_dir(run_id))
             limits = limits_of(area, request)
             loop = Loop(plan, crew, limits, interrupts, desk, request.policy, past.rows)
             loop.bump = 1 if past.living else 0
             loop.prefer(request.order)
-            progress = Progress(str(request.run), len(plan.cases), quiet=request.quiet, slots=limits.slots)
+            progress = request.manner.shown(str(request.run), len(plan.cases), limits.slots, request.quiet)
             beats = loop.beats(past.kept, past_of(past.living))
             kept = record(beats, ground.journal)
             folded = fold(kept, ground.folder)
-            ran = sum(len(beat.ran) for beat in show(folded, progress, request.run, each))
+            followed = follow(folded, after)
+            ran = sum(len(beat.ran) for beat in show(followed, progress, request.run, each))
             progress.clear()
             limits.close()
         hooks.after(area, request.run)
         ground.folder.fold()
+        after.follow(now=True)
         rows = loop.recorded
         if loop.left:
             say(describe_left(loop.left))
@@ -109,7 +146,7 @@ def planned(area: Area, request: Request) -> Plan:
     """The plan of a request, with what was put right in the tests said once."""
     plan = Plan.of(area.tests(), area.spec, request.want)
     for problem in plan.problems:
-        say(f"{problem.where}: {problem.text}" if problem.where else problem.text)
+        request.manner.tell(problem)
     return plan
 
 
@@ -216,12 +253,23 @@ def run(
         say(f"{e.what.partition(': ')[2]} drives this run: joining it")
         begun()
     run_id = store.create_run(request.run, owner=request.owner)
+    if request.policy.leave and taken(store.lock_path(f"run.{run_id}"), path):
+        return Outcome(0, {}, "", 0.0, 0)
     with held(store.lock_path(f"run.{run_id}"), wait=True, what="waits for the run"):
         pass
     if os.path.exists(path):
         control.forget(path)
         return run(area, request, each, begun)
     return looked_up(area, store, run_id, request)
+
+
+def taken(lock: str, path: str) -> bool:
+    """Wait until the controller has taken a request; False when it left before it did."""
+    while os.path.exists(path):
+        if not is_held(lock):
+            return not os.path.exists(path)
+        select.poll().poll(50)
+    return True
 
 
 def looked_up(area: Area, store: Store, run_id: int, request: Request) -> Outcome:

@@ -38,12 +38,13 @@ class Rig(NamedTuple):
 
 
 class Done(NamedTuple):
-    """How one step went; `code` is the log processor's where there is one."""
+    """How one step went; `code` is the log processor's where there is one, which is what `judged` says."""
 
     code: int
     status: str
     message: str
     ended: proc.Ended
+    judged: bool = False
 
 
 def run_step(rig: Rig, number: int, name: str, command: str, rules: str | None) -> Done:
@@ -69,7 +70,7 @@ def run_step(rig: Rig, number: int, name: str, command: str, rules: str | None) 
             rss=ended.rss, log=shown, comment=ended.killed or message,
         ),
     )  # fmt: skip
-    return Done(code, status, message, ended)
+    return Done(code, status, message, ended, judged)
 
 
 def _execute(rig: Rig, line: Line, log: str, row: StepRow) -> tuple[proc.Ended, str]:

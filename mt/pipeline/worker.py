@@ -5,9 +5,11 @@ test at hand and a case costs no interpreter start.  Orders come down a socket,
 one line each; the answer is one line when the case's last event is on disk.
 
 When the controller dies the socket ends: the worker finishes its case, writes
-its journal and leaves.  While it lives it holds a lock on its own journal; that
-is how the next controller knows.  A worker that cannot write its journal tells
-so and leaves at once: what it could not record did not happen.
+its journal and leaves.  A controller that leaves on purpose releases its workers
+first: then they finish their case, and what follows from it, alone.  While it
+lives a worker holds a lock on its own journal; that is how the next controller
+knows.  A worker that cannot write its journal tells so and leaves at once: what
+it could not record did not happen.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from mt.model import CaseRow
 from mt.pipeline import proc
 from mt.pipeline.case import CaseRun, Interrupt, Order, Setup
 
-CANCEL = b"cancel"
+CANCEL, RELEASE = b"cancel", b"release"
 
 
 class Worker:
@@ -41,6 +43,7 @@ class Worker:
         self.buffer = b""
         self.over = False  # no more orders: the controller left or said goodbye
         self.cancelled: Interrupt | None = None
+        self.released = False  # the controller has left on purpose
         self.null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def serve(self) -> None:
@@ -52,6 +55,8 @@ class Worker:
             order = json.loads(line)
             row = self.execute(Order(order[0], order[1], order[2], tuple(map(tuple, order[3])), *order[4:]))
             self.tell({"c": order[0], "row": row})
+            if self.released:
+                self.setup.after.alone(row)
             if self.cancelled or os.getppid() != self.parent:
                 return
 
@@ -61,9 +66,16 @@ class Worker:
         case = CaseRun(self.setup, order, self.journal.emit_row, self.journal.flush)
         case.asked, case.wake, case.source = self.asked, self.link.fileno(), self.null
         try:
-            return case.run(lambda: os.getppid() == self.parent)
+            return case.run(self.still_ours)
         finally:
             os.chdir("/")
+
+    def still_ours(self) -> bool:
+        """Whether somebody wants the case: its controller lives, or has left it to us."""
+        if os.getppid() != self.parent:
+            self.receive(wait=False)
+            return self.released
+        return True
 
     def asked(self) -> Interrupt | None:
         """Between two looks of a running case: has the controller cancelled everything, are we told to go?"""
@@ -82,7 +94,7 @@ class Worker:
         if line == CANCEL:
             self.cancel("cancelled by its controller")
             return b""
-        return line
+        return b"" if line == RELEASE else line
 
     def receive(self, *, wait: bool) -> None:
         """Read what the controller sent; the end of the socket means that it has left."""
@@ -96,8 +108,10 @@ class Worker:
             self.over = True
             return
         self.buffer += body
-        if CANCEL in self.buffer.split(b"\n"):
+        lines = self.buffer.split(b"\n")
+        if CANCEL in lines:
             self.cancel("cancelled by its controller")
+        self.released = self.released or RELEASE in lines
 
     def cancel(self, comment: str) -> None:
         """End the running case at the next look; it may be run again."""
