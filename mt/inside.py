@@ -54,11 +54,16 @@ class Inside:
         if lost:
             raise StoreError(f"cannot record what '{self.test}' said: {lost[0]}")
 
+    def said(self) -> list[dict[str, Any]]:
+        """What this attempt has said so far, in order."""
+        return said(self.dir, self.attempt)
+
     def _say(self, events: Sequence[dict[str, Any]]) -> str:
         import json
 
         path = os.path.join(self.dir, SAID)
-        lines = "".join(json.dumps(e, separators=(",", ":")) + "\n" for e in events)
+        own = (e for e in events if e["item"] == self.item)  # the top record of a test has no worker
+        lines = "".join(json.dumps(e, separators=(",", ":")) + "\n" for e in own)
         try:
             _append(path, lines.encode())
         except OSError as e:
@@ -73,6 +78,26 @@ class Inside:
         except StoreError as e:
             return e.what
         return ""
+
+
+def said(directory: str, attempt: int) -> list[dict[str, Any]]:
+    """What an attempt with this run directory said of itself, in order; lines that cannot be read are left out."""
+    import json
+
+    try:
+        with open(os.path.join(directory, SAID), encoding="utf-8", errors="replace") as file:
+            lines = file.readlines()
+    except OSError:
+        return []
+    found: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and event.get("attempt") == attempt:
+            found.append(event)
+    return found
 
 
 def _append(path: str, body: bytes) -> None:
