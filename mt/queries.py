@@ -94,8 +94,13 @@ def _fits(pattern: str | None, text: str) -> bool:
 
 
 def last_run(store: db.Store, owner: str | None = None) -> RunRow | None:
-    """The run that was begun last, of one owner or of anybody."""
-    return next(iter(find_runs(store, owner=owner, order="-start", limit=1)), None)
+    """The run that was begun last, of one owner or of anybody, of those of which something is left."""
+    for limit in (1, None):
+        found = find_runs(store, owner=owner, order="-start", limit=limit)
+        left = next((run for run in found if run.state != "DELETED"), None)
+        if left or not found:
+            break
+    return left
 
 
 def run_of(store: db.Store, run_id: int) -> RunRow | None:

@@ -79,6 +79,8 @@ class Runs:
     def __init__(self, opts: RunOptions) -> None:
         self.opts = opts
         self.store = store(opts)
+        #: whether runs of which nothing is left are meant too
+        self.removed = False
         self._found: dict[tuple[str | None, str | None], list[RunRow]] = {}
         self._fresh: set[int] = set()
 
@@ -92,7 +94,7 @@ class Runs:
     def _ask(self, target: str | None, name: str | None) -> list[RunRow]:
         from mt.queries import find_runs
 
-        return find_runs(self.store, target, name)
+        return [run for run in find_runs(self.store, target, name) if self.removed or run.state != "DELETED"]
 
     def _last(self) -> RunRow:
         from mt.queries import last_run
@@ -100,7 +102,7 @@ class Runs:
         inside = RunKey(os.environ.get("MT_TARGET", ""), os.environ.get("MT_RUNNAME", ""))
         if all(inside) and (found := self._ask(*inside)):
             return found[0]
-        last = last_run(self.store, user()) or last_run(self.store, None)
+        last = last_run(self.store, user()) or last_run(self.store)
         if last is None:
             raise NothingSelected("there are no runs in this area yet", hint="mt run")
         if not self.opts.quiet:
@@ -179,6 +181,12 @@ class Picked:
         else:
             self.patterns.append((TestPattern.glob(asked.pattern).matches, asked))
 
+    @property
+    def removed(self) -> bool:
+        """Whether removed cases are asked for, as `one:DELETED`."""
+        asked = [*(i for ids in self.named.values() for i in ids), *(i for _, i in self.patterns)]
+        return any("DELETED" in i.words for i in asked)
+
     def takes(self, row: CaseRow) -> bool:
         """Whether a case is among them."""
         if self.everything:
@@ -228,6 +236,7 @@ class Cases:
         self.states = words_of(opts.state, STATES)
         self.statuses = words_of(opts.status, STATUSES)
         self.runs = Runs(opts)
+        self.runs.removed = "DELETED" in self.states
         self.picked = pick(self.runs, words, null=bool(getattr(opts, "null", False)))
 
     def again(self) -> bool:
@@ -243,6 +252,8 @@ class Cases:
 
         self.runs.fold(picked.run)
         found = cases(self.runs.store, picked.run.id, states=self.states, statuses=self.statuses, tests=picked.tests)
+        if not (self.runs.removed or picked.removed):
+            found = (row for row in found if row.state != "DELETED")
         return found if picked.everything else (row for row in found if picked.takes(row))
 
     def __iter__(self) -> Iterator[tuple[RunRow, CaseRow]]:
@@ -473,7 +484,18 @@ def run_row(run: RunRow) -> Row:
         "secs": round(max(run.end - run.start, 0.0), 3) if run.end else 0.0,
         "comment": run.comment,
         "counts": run.counts,
+        "frozen": frozen_by(run),
+        "set_status": str(run.said.get("set_status", {}).get("status", "")),
     }
+
+
+def frozen_by(run: RunRow) -> str:
+    """Who froze a run, when and why, as one text; empty when it is not frozen."""
+    said = run.said.get("frozen")
+    if not said:
+        return ""
+    why = f": {said['why']}" if said.get("why") else ""
+    return f"by {said.get('by', 'somebody')} since {stamp(float(said.get('t', 0.0)))}{why}"
 
 
 def pairs(counts: dict[str, int]) -> dict[tuple[str, str], int]:

@@ -180,7 +180,10 @@ def verdict(state: str, status: str) -> str:
 
 def roll_run(counts: Mapping[tuple[str, str], int], *, controlled: bool) -> tuple[str, str]:
     """State and status of a run from {(state, status): n} of its cases (spec/architecture.md 6.11)."""
-    rows = [k for k, n in counts.items() if n > 0 and k[0] not in UNROLLED]
+    known = [k for k, n in counts.items() if n > 0]
+    rows = [k for k in known if k[0] not in UNROLLED]
+    if not rows and known and not controlled and all(s == "DELETED" for s, _ in known):
+        return "DELETED", "n/a"
     if not rows:
         return ("RUNNING", "n/a") if controlled else ("NOT_STARTED", "n/a")
     bad_end = ("KILLED", "INCOMPLETE", "STUCK", "LOST")

@@ -5,6 +5,7 @@ any, and without -t and -r, all runs are listed.
 
 `good`, `bad`, `live`, `waiting` and `unfinished` count the cases of a run; `counts` in `-f ndjson` has them by state
 and status.
+`frozen` says who froze a run, when and why (see mt-freeze).  Runs that were removed are shown by `--state DELETED`.
 
 EXAMPLES
 
@@ -34,7 +35,7 @@ from mt.rows import Runs, RunsOptions, answer, run_row, words_of
 from mt.states import STATES, STATUSES
 from mt.stdio import write_rows
 
-COLUMNS = ("id", "state", "status", "cases", "good", "bad", "unfinished", "start", "secs", "owner", "comment")
+COLUMNS = ("id", "state", "status", "cases", "good", "bad", "unfinished", "start", "secs", "owner", "frozen", "comment")
 
 
 class Options(RunsOptions):
@@ -49,6 +50,7 @@ def main(opts: Options) -> int:
     """Print the rows."""
     states, statuses = words_of(opts.state, STATES), words_of(opts.status, STATUSES)
     runs = Runs(opts)
+    runs.removed = "DELETED" in states
     found = [runs.fresh(run) for run in runs.named(opts.runs)]
     rows = (run_row(r) for r in found if (not states or r.state in states) and (not statuses or r.status in statuses))
     return answer(write_rows(rows, opts, COLUMNS), opts, "runs")
