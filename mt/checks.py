@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
+from mt import traps
 from mt.config import Config, Problem, template
 from mt.disks import free_space, look
 from mt.errors import ConfigError, MtError
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
 Rules = Callable[[str, str, str], Iterable[tuple[str, str]]]
 
 _GET = re.compile(r"#\{g(?:et)?\s+(\S+)\s+([^\s{}]+)\s*\}")
-_RUNNING_COMMENT = re.compile(r"\s*#(?!\{).*?(#\{(?:shell|sh|system|scheme|scm)\s[^{}]*\})")
-_TRAIL = re.compile(r"\s#(?![{/])")
 #: sections whose values are words, never commands: a `#` in them is a mistake
 _WORDS = ("requirements", "skip", "items", "itemstable", "disks", "jobgroups", "tests-paths", "subrun")
+_TIMES = (("setup", "runtimelim"),)
+_NUMBERS = tuple(
+    ("setup", key)
+    for key in "max_concurrent_jobs launch-delay launch_delay inter-test-delay reruns minspace maxretries".split()
+)
 _BUILTINS = frozenset(
     "[ [[ : . alias bg builtin case cd command declare do done echo eval exec exit export false fg for function getopts"
     " hash if jobs kill let local printf pwd read readonly return set shift shopt source test time times trap true type"
@@ -44,10 +48,15 @@ _BUILTINS = frozenset(
 def of_area(area: Area) -> Iterator[Problem]:
     """megatest.config and runconfigs.config: keys, traps, disks, targets that fit no keys."""
     targets = area.targets()  # first: reading them all finds their problems
+    config = area.config
     yield from area.problems
-    yield from _keys(area.config, MEGATEST)
-    yield from _texts(area.config)
-    yield from _trailing(area.config, (*_WORDS, "setup"))
+    yield from _keys(config, MEGATEST)
+    yield from _texts(config)
+    yield from traps.trailing(config, (*_WORDS, "setup", "jobtools"))
+    yield from traps.durations(config, _TIMES)
+    yield from traps.numbers(config, (*_NUMBERS, *(("jobgroups", key) for key in config.keys("jobgroups"))))
+    yield from traps.triggers(config)
+    yield from traps.host_types(config)
     if area.runconfigs is not None:
         yield from _texts(area.runconfigs)
     yield from _targets(area, targets)
@@ -78,7 +87,7 @@ def of_test(area: Area, spec: TestSpec, rules: Rules) -> Iterator[Problem]:
         yield problem._replace(hint=_nearest(unknown, area.tests()))
     yield from _keys(spec.config, TESTCONFIG)
     yield from _texts(spec.config)
-    yield from _trailing(spec.config, _WORDS)
+    yield from _traps(spec)
     yield from _items(spec)
     yield from _scripts(area, spec)
     yield from _rules(spec, rules)
@@ -130,31 +139,8 @@ def _text(path: str) -> str:
 
 
 def _texts(config: Config) -> Iterator[Problem]:
-    """Comments that still do something: they are expanded first (G20), and may swallow the next line."""
     for path in config.files:
-        for number, line in enumerate(_text(path).splitlines(), 1):
-            if "#" not in line:
-                continue
-            where = f"{config.shown(path)}:{number}"
-            hit = _RUNNING_COMMENT.match(line)
-            if hit:
-                yield Problem(where, f"this comment still runs {hit[1]}", "warning", "take the '#{' out of it")
-            elif line.lstrip().startswith("#") and line.endswith("\\"):
-                yield Problem(where, "this comment ends in '\\' and swallows the next line", "warning", "take it out")
-
-
-def _trailing(config: Config, sections: Sequence[str]) -> Iterator[Problem]:
-    """Values with what was meant as a comment (D6)."""
-    if config.dynamic:
-        sections = [s for s in sections if not any(config.is_deferred(s, k) for k in config.keys(s))]
-    for section in sections:
-        for key, value in config.items(section):
-            hit = _TRAIL.search(value)
-            if hit:
-                rest = value[hit.start() :].strip()
-                where = config.where(section, key) or ""
-                text = f"[{section}] {key}: '{rest}' is part of the value"
-                yield Problem(where, text, "warning", "write comments on lines of their own")
+        yield from traps.of_text(path, _text(path), config)
 
 
 # -- the area
@@ -179,6 +165,18 @@ def _disk(area: Area, name: str, path: str, spec: TestSpec | None = None) -> Ite
 
 
 # -- one test
+
+
+def _traps(spec: TestSpec) -> Iterator[Problem]:
+    config = spec.config
+    maps = [("requirements", "itemmap", spec.itemmaps.general)]
+    maps += [("itemmap", pattern, lines) for pattern, lines in spec.itemmaps.some]
+    yield from traps.trailing(config, _WORDS)
+    yield from traps.durations(config, (("skip", "rundelay"),))
+    yield from traps.triggers(config)
+    yield from traps.spellings(config)
+    yield from traps.near_misses(config)
+    yield from traps.item_maps(maps, config)
 
 
 def _items(spec: TestSpec) -> Iterator[Problem]:
@@ -220,7 +218,8 @@ def _runscript(area: Area, spec: TestSpec, script: str) -> Iterator[Problem]:
 
 def _step(area: Area, spec: TestSpec, step: StepSpec, level: str) -> Iterator[Problem]:
     word = _program(step.command)
-    if word is None or word in _BUILTINS:
+    own = [name for name, _ in spec.scripts]
+    if word is None or word in _BUILTINS or word.removeprefix("./") in own:
         return
     path = os.path.join(spec.dir, word)
     if "/" not in word:

@@ -46,6 +46,7 @@ class Reader:
         self.key: str | None = None  # the value that continuation lines go to
         self.prefix: str | None = None
         self.pieces: list[str] = []
+        self.cut = ""  # what ended the value that a blank line or comment has just ended
         self.programs: dict[tuple[str, int], str] = {}  # bodies of [script NAME] by file and line of the header
         self.named_default = False
         self.fields_fit = True
@@ -158,10 +159,12 @@ class Reader:
         text = line.lstrip(BLANKS)
         if not text or text[0] == "#":
             if self.key is not None:
+                self.cut = f"line {number} ended the value of '{self.key}'; "
                 self.end_value()
         elif self.key is None:
             self.line = number
-            self.report("line dropped: it is indented and continues no value", "warning", "join lines with a final \\")
+            hint = f"{self.cut}join lines with a final \\"
+            self.report("line dropped: it is indented and continues no value", "warning", hint)
         elif self.prefix is None:
             self.prefix = line[: len(line) - len(text)]
             self.pieces.append(text)
@@ -273,6 +276,7 @@ class Reader:
     def store_command(self, key: str, command: str, line: str) -> None:
         """`KEY [system COMMAND]`: run now, run later, or not stored at all (1.4, 1.6)."""
         self.end_value()
+        self.cut = ""
         self.config.dynamic = True
         deferred = Deferred(command, line)
         if self.live:
@@ -340,6 +344,7 @@ class Reader:
         """Make a section the current one; it exists from now on, even if it stays empty (G3)."""
         reading = self.reading
         self.section = name
+        self.cut = ""
         self.entries = self.all.setdefault(name, {})
         self.special = reading.envlike is not None and reading.envlike in name
         self.pattern = self.pattern_of(name)

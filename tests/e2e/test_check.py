@@ -45,6 +45,37 @@ TRAPS = [
     ("a", "[disks]\nd relative\n", ":2", "warning", "disk d 'relative' cannot be used: not an absolute path"),
     ("a", "[ezsteps]\ns true\n[logpro]\ns ;;\n  (expect:error in\n", ":5", "error",
      "log rules of step 's': this parenthesis is never closed"),
+    ("a", "[skip]\nfileexists p # maybe\n", ":2", "warning", "[skip] fileexists: '# maybe' is part of the value"),
+    ("a", "[skip]\nrundelay 1h2m\n", ":2", "warning",
+     "[skip] rundelay: '1h2m' has no blanks between its parts; read as their sum"),
+    ("a", "[skip]\nrundelay 10\n", ":2", "warning", "[skip] rundelay: '10' has no unit; read as seconds"),
+    ("a", "[skip]\nrundelay 1h\nprevrunning x\n", ":2", "warning",
+     "[skip] rundelay is not looked at: prevrunning comes first"),
+    ("a", "[requirements]\nruntimelim 90\n", ":2", "warning", "time limit: '90' has no unit; read as seconds"),
+    ("a", "[requirements]\nruntimelim soon\n", ":2", "warning",
+     "time limit: 'soon' is no duration and counts nothing"),
+    ("a", "[requirements]\njobgroup g\n", ":2", "warning",
+     "[requirements] jobgroup: Megatest reads it in [test_meta], mt in both"),
+    ("a", "[requirements]\nitemmap x* y\n", ":2", "warning", "item map 'x*' can match nothing"),
+    ("a", "[itemmap]\n% (a|b)? y\n", ":2", "warning", "item map '(a|b)?' can match nothing"),
+    ("a", "# k #{shell touch #{getenv X}}\n", ":1", "warning", "this comment still runs #{shell touch #{getenv X}}"),
+    ("a", "[e]\nk a\n  b\n  # c\n  d\n", ":4", "warning", "this comment ends the value of [e] k"),
+    ("a", "[logpro]\ns ;;\n  #/x/\n", ":3", "warning", "this comment ends the value of [logpro] s"),
+    ("a", "[e]\nk a\n    b\n  c\n", ":4", "warning",
+     "[e] k: less indented than the first line, so it keeps its blanks and ends up further right"),
+    ("a", "[e]\nk a\n        b\n\tc\n", ":4", "warning",
+     "[e] k: tabs and blanks are mixed, so none are taken away here"),
+    ("a", "[triggers]\nPASS/ x\n", ":2", "warning", "[triggers] 'PASS/' never fires: 'PASS' is no state"),
+    ("a", "[triggers]\nCOMPLETED x\n", ":2", "warning", "[triggers] 'COMPLETED' never fires"),
+    ("a", "[triggers]\nCOMPLETED/FIAL x\n", ":2", "warning",
+     "[triggers] 'COMPLETED/FIAL': 'FIAL' is no status that mt gives"),
+    ("a", "[subrun]\nrun-wait yes\n", ":2", "warning", "[subrun] run-wait: Megatest reads runwait, mt reads both"),
+    ("a", "[subrun]\nrun-area x\n", "", "warning", "[subrun] without the key runwait does nothing"),
+    ("a", "[setup]\nrunscrpt x.sh\n", ":2", "warning", "[setup] unknown key 'runscrpt'"),
+    ("a", "[test_meta]\njobgrup x\n", ":2", "warning", "[test_meta] unknown key 'jobgrup'"),
+    ("a", "[ezsteps]\ns #{scheme (frob 1 2)}\n", ":2", "error",
+     'unsupported #{scheme} expression: unknown procedure "frob" in (frob 1 2)'),
+    ("a", "[script x]\n\n[e]\n", ":1", "warning", "[script x] is empty"),
     ("a", "[ezsteps]\nbuild true\n[logpro]\nbiuld ;;\n", ":4", "warning", "[logpro] 'biuld' names no step"),
 ]  # fmt: skip
 
@@ -64,6 +95,8 @@ def test_each_trap_of_a_testconfig_is_told(area: Area, test: str, text: str, lin
         ("max_concurent_jobs 4", "[setup] unknown key 'max_concurent_jobs'"),
         ("transport http", "[setup] transport: nothing reads this key"),
         ("launch_delay 0", "[setup] launch_delay: Megatest reads only launch-delay, mt reads both"),
+        ("inter-test-delay many", "[setup] inter-test-delay: 'many' is not a number, so the default is used"),
+        ("runtimelim 1h2m", "[setup] runtimelim: '1h2m' has no blanks between its parts; read as their sum"),
         ("minspace 5 # KiB", "[setup] minspace: '# KiB' is part of the value"),
     ],
 )
@@ -75,6 +108,48 @@ def test_each_trap_of_the_area_is_told(area: Area, line: str, text: str) -> None
 def test_a_key_that_the_file_itself_uses_is_known(area: Area) -> None:
     area({"megatest.config": CONFIG + "\n[setup]\nroot /x\n[misc]\nbin #{get setup root}/bin\n"})
     assert not [text for _, _, text in found(area) if "root" in text]
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ("[triggers]\n/PASS a\nCOMPLETED/ b\nPASS/ c\n", "[triggers] 'PASS/' never fires: 'PASS' is no state"),
+        ("[launchers]\n% fast\n\nx% slow\n[host-types]\nfast nbfake\n",
+         "[launchers] x%: there is no host type 'slow'"),
+        ("[jobtools]\nuseshell yes\n\nlauncher nbfake # logs\n", "[jobtools] launcher: '# logs' is part of the value"),
+        ("[jobgroups]\nok 3\n\ng few\n", "[jobgroups] g: 'few' is not a number, so the default is used"),
+    ],
+)  # fmt: skip
+def test_traps_of_other_sections_of_the_area_are_told(area: Area, more: str, text: str) -> None:
+    area({"megatest.config": CONFIG + more})
+    line = CONFIG.count("\n") + 4
+    assert found(area) == [(f"megatest.config:{line}", "warning", text)]
+
+
+def test_states_that_the_area_adds_are_states(area: Area) -> None:
+    area({"megatest.config": CONFIG + "[validvalues]\nstate MINE\nstatus BAD\n[triggers]\nMINE/BAD x\n"})
+    assert found(area) == []
+
+
+def test_a_line_that_is_lost_says_what_cut_it_off(area: Area) -> None:
+    area({"megatest.config": CONFIG + "[misc]\nk v\n  w\n\n  lost\n"})
+    line = CONFIG.count("\n") + 5
+    out = area.mt("check").out
+    assert out == (
+        f"megatest.config:{line}: warning: line dropped: it is indented and continues no value\n"
+        f"  hint: line {line - 1} ended the value of 'k'; join lines with a final \\\n"
+    )
+
+
+def test_a_script_section_is_a_program_that_steps_may_name(area: Area) -> None:
+    area({"tests/a/testconfig": "[ezsteps]\none build x\ntwo ./build\n[script build]\n#!/bin/sh\n  # fine\n\n  x\n"})
+    assert found(area) == []
+
+
+def test_less_indented_lines_that_are_split_at_blanks_anyway_are_only_told_on_request(area: Area) -> None:
+    area({"tests/a/testconfig": "[items]\nA x\n    y\n  z\n"})
+    assert found(area) == []
+    assert [level for _, level, _ in found(area, "-v")] == ["info"]
 
 
 def test_a_circle_is_told_once_with_its_path(area: Area) -> None:

@@ -2,9 +2,10 @@
 
 One line for each problem: file, line, what is wrong, and often a hint below it. Found are, among others: misspelled
 keys, waitons that are no tests, tests that wait on each other, scripts that are not there or cannot be executed, bad
-item maps and log rules, values with a comment behind them, lines that are dropped silently, comments that still run a
-command, keys that nothing reads, disks that cannot be used. With operands only those tests, or single files (a
-testconfig, log rules, any file of the configuration language), are read.
+item maps and log rules, values with a comment behind them, lines that are dropped silently, comments that cut a value
+off or still run a command, lines of a value whose indentation is not what it looks like, times and numbers that are
+none, triggers that never fire, keys that nothing reads, disks that cannot be used. With operands only those tests, or
+single files (a testconfig, log rules, any file of the configuration language), are read.
 
 Errors spoil a run; warnings may be meant. Reading runs the commands that the files themselves ask to be run while they
 are read, as every run does. Files are read for the target of -t, else for the first one in runconfigs.config.
@@ -140,8 +141,13 @@ def _file(area: Area, word: str) -> Iterator[Problem]:
         with open(word, encoding="utf-8", errors="replace") as file:
             yield from of_rules(file.read(), word, os.path.dirname(word) or ".", _rules)
     else:
+        from mt.traps import of_text
+
         env = area.env.as_dict()
-        yield from read(os.path.abspath(word), Reading(area.home, env=env, target=area.target)).problems
+        config = read(os.path.abspath(word), Reading(area.home, env=env, target=area.target))
+        yield from config.problems
+        with open(word, encoding="utf-8", errors="replace") as file:
+            yield from of_text(os.path.abspath(word), file.read(), config)
 
 
 def _rules(text: str, source: str, directory: str) -> Iterable[tuple[str, str]]:
