@@ -24,12 +24,12 @@ _CONFIG = """\
 
 [setup]
 # every run directory can be reached as lt/TARGET/RUN/TEST/ITEM
-linktree #{{getenv MT_RUN_AREA_HOME}}/lt
+linktree {linktree}
 max_concurrent_jobs #{{scheme (common:get-num-cpus #f)}}
 
 # Where run directories really are; with several disks the one with most space is taken.
 [disks]
-here #{{scheme (create-directory "#{{getenv MT_RUN_AREA_HOME}}/runs" #t)}}
+here #{{scheme (create-directory "{disk}" #t)}}
 """
 
 _RUNCONFIGS = """\
@@ -66,14 +66,16 @@ description Says hello
 _IGNORE = "/lt\n/runs/\n/.mtdb/\n/logs/\n"
 
 
-def area(keys: tuple[str, ...], *, demo: int = 0) -> dict[str, str]:
-    """The files of a new area: one target, one test, or `demo` trivial ones."""
+def area(keys: tuple[str, ...], *, demo: int = 0, linktree: str = "lt", disk: str = "runs") -> dict[str, str]:
+    """The files of a new area: one target, one test, or `demo` trivial ones; paths are below the area or absolute."""
     _check_keys(keys)
     target = "/".join("local" for _ in keys)
     meaning = ", ".join(f"{key}=local" for key in keys)
     fields = "\n".join(f"{key} TEXT" for key in keys)
     files = {
-        "megatest.config": _CONFIG.format(target=target, meaning=meaning, fields=fields),
+        "megatest.config": _CONFIG.format(
+            target=target, meaning=meaning, fields=fields, linktree=_below(linktree), disk=_below(disk)
+        ),
         "runconfigs.config": _RUNCONFIGS.format(target=target),
         ".gitignore": _IGNORE,
     }
@@ -84,6 +86,12 @@ def area(keys: tuple[str, ...], *, demo: int = 0) -> dict[str, str]:
         name = f"demo-{n:0{digits}}"
         files[f"tests/{name}/testconfig"] = f"[ezsteps]\nsay echo {name}\n\n[test_meta]\ntags demo\n"
     return files
+
+
+def _below(path: str) -> str:
+    if not path or set(path) & set('"#{}\\\n'):
+        raise UsageError(f"'{path}' is no path for an area", hint="without quotes, braces, # and backslashes")
+    return path if os.path.isabs(path) else f"#{{getenv MT_RUN_AREA_HOME}}/{path}"
 
 
 def _check_keys(keys: tuple[str, ...]) -> None:
