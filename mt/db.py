@@ -49,14 +49,15 @@ class Store:
 
         return db_main.run_id(self, key)
 
-    def create_run(self, key: RunKey, *, owner: str, comment: str = "") -> int:
+    def create_run(self, key: RunKey, *, owner: str, comment: str = "", begun: float | None = None) -> int:
         """The id of a run, which is registered when it is new; safe for several processes at once.
 
         An id is never used twice, even when main.db was lost in between.
+        `begun` (seconds since 1970) is for a run that was begun elsewhere.
         """
         from mt import db_main
 
-        return db_main.create_run(self, key, owner=owner, comment=comment)
+        return db_main.create_run(self, key, owner=owner, comment=comment, begun=begun)
 
     @property
     def main_path(self) -> str:
@@ -265,7 +266,7 @@ def reader(path: str, steps: tuple[db_schema.Migration, ...]) -> sqlite3.Connect
     if not os.path.exists(path):
         raise StoreError(f"cannot read '{short(path)}': no such file", hint=mend(path))
     with sql_errors(path):
-        conn = _open_reader(path)
+        conn = open_reader(path)
         try:
             found = db_schema.check_version(conn, steps, short(path), mend(path))
         except BaseException:
@@ -277,18 +278,22 @@ def reader(path: str, steps: tuple[db_schema.Migration, ...]) -> sqlite3.Connect
     return conn
 
 
-def _open_reader(path: str) -> sqlite3.Connection:
+def open_reader(path: str, wait: float = 20) -> sqlite3.Connection:
+    """Open any SQLite file for reading only, whatever its version; waits so many seconds for one who writes.
+
+    Raises sqlite3.Error.
+    """
     from urllib.parse import quote
 
     uri = "file:" + quote(os.path.abspath(path))
-    conn = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=20, isolation_level=None, check_same_thread=False)
+    conn = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
     try:
         db_schema.version(conn)
         conn.execute("PRAGMA cache_size = -65536")
         return conn
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as e:
         conn.close()
-        if os.access(os.path.dirname(path), os.W_OK):
+        if "locked" in str(e) or os.access(os.path.dirname(os.path.abspath(path)), os.W_OK):
             raise
     if not has_bytes(path + "-wal"):
         return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False)

@@ -163,7 +163,7 @@ def _known(conn: sqlite3.Connection, key: RunKey) -> int | None:
     return int(found[0]) if found else None
 
 
-def create_run(store: db.Store, key: RunKey, *, owner: str, comment: str = "") -> int:
+def create_run(store: db.Store, key: RunKey, *, owner: str, comment: str = "", begun: float | None = None) -> int:
     """See `Store.create_run`.  Directory first, then run.json by rename, then the row: death between loses nothing."""
     with writing(store) as conn:
         newest = conn.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0]
@@ -172,7 +172,7 @@ def create_run(store: db.Store, key: RunKey, *, owner: str, comment: str = "") -
         if found is None:
             found = _reserve(store, conn)
             facts = {"target": key.target, "run": key.name, "id": found, "owner": owner, "comment": comment}
-            facts["t"] = round(time.time(), 3)
+            facts["t"] = round(time.time() if begun is None else begun, 3)
             _write_json(os.path.join(store.journal_dir(found), "run.json"), facts)
             _insert(conn, found, facts)
         _make_run_dirs(store, found)

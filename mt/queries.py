@@ -229,6 +229,25 @@ def notes(store: db.Store, run_id: int, *, key: CaseKey | None = None) -> Iterat
     return map(Note._make, _select(store, run_id, sql, bound))
 
 
+def run_meta(store: db.Store, run_id: int) -> dict[str, Any]:
+    """What events of the run itself told, each key as it was told last."""
+    return {key: json.loads(value) for key, value in _select(store, run_id, "SELECT key, value FROM meta")}
+
+
+def final_logs(store: db.Store, run_id: int) -> dict[CaseKey, str]:
+    """The log that tells how a case went, as seen from its run directory.
+
+    The one that was set last, else that of its last step, of the newest attempt that told of one.
+    """
+    found = {CaseKey(test, item): str(log) for test, item, log in _select(store, run_id, _STEP_LOGS)}
+    found.update((CaseKey(test, item), str(log)) for test, item, log in _select(store, run_id, _SAID_LOGS))
+    return found
+
+
+_STEP_LOGS = "SELECT test, item, log FROM steps WHERE log <> '' ORDER BY test, item, attempt, number, began"
+_SAID_LOGS = "SELECT test, item, log FROM said WHERE log <> '' ORDER BY attempt, t, writer, seq"
+
+
 def counts(store: db.Store, run_id: int) -> dict[tuple[str, str], int]:
     """{(state, status): n} over the cases of a run."""
     return {(s, t): n for s, t, n in _select(store, run_id, "SELECT state, status, n FROM totals")}
