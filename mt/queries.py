@@ -234,18 +234,35 @@ def run_meta(store: db.Store, run_id: int) -> dict[str, Any]:
     return {key: json.loads(value) for key, value in _select(store, run_id, "SELECT key, value FROM meta")}
 
 
-def final_logs(store: db.Store, run_id: int) -> dict[CaseKey, str]:
-    """The log that tells how a case went, as seen from its run directory.
+#: the log to read first of a case that has told of none (spec/runs.md 5.9)
+FINAL_LOG = "logs/final.log"
+_STEP_LOGS = "SELECT test, item, log FROM steps JOIN cases USING (test, item, attempt)"
+_SAID_LOGS = (
+    "SELECT test, item, log FROM said LEFT JOIN cases USING (test, item)"
+    " WHERE log <> '' AND (cases.attempt IS NULL OR cases.attempt = said.attempt)"
+)
 
-    The one that was set last, else that of its last step, of the newest attempt that told of one.
+
+def final_logs(store: db.Store, run_id: int, *, tests: Iterable[str] | None = None) -> dict[CaseKey, str]:
+    """The log to read first of each case, relative to its run directory; those without any are left out.
+
+    What the test itself named (-setlog), else the page of the last step that
+    log rules judged, else the log of the last step: for a case that is not
+    here `FINAL_LOG` (spec/runs.md 1.5, 5.9).  A top record is here only when
+    its log was set (-set-toplog).
     """
-    found = {CaseKey(test, item): str(log) for test, item, log in _select(store, run_id, _STEP_LOGS)}
-    found.update((CaseKey(test, item), str(log)) for test, item, log in _select(store, run_id, _SAID_LOGS))
+    among, values = _where(None, tests, {})
+    more = among.replace(" WHERE ", " AND ")
+    found: dict[CaseKey, str] = {}
+    order = "ORDER BY test, item, number, began, steps.start"
+    for test, item, log in _select(store, run_id, f"{_STEP_LOGS} WHERE log <> ''{more} {order}", values):
+        key = CaseKey(test, item)
+        if log.endswith(".html") or not found.get(key, "").endswith(".html"):
+            found[key] = log
+    said_order = "ORDER BY said.t, said.writer, said.seq"
+    for test, item, log in _select(store, run_id, f"{_SAID_LOGS}{more} {said_order}", values):
+        found[CaseKey(test, item)] = log
     return found
-
-
-_STEP_LOGS = "SELECT test, item, log FROM steps WHERE log <> '' ORDER BY test, item, attempt, number, began"
-_SAID_LOGS = "SELECT test, item, log FROM said WHERE log <> '' ORDER BY attempt, t, writer, seq"
 
 
 def counts(store: db.Store, run_id: int) -> dict[tuple[str, str], int]:
