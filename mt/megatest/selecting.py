@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from mt.area import Area
     from mt.db import Store
+    from mt.megatest.talk import Talk
     from mt.megatest.words import Args
     from mt.model import RunRow
     from mt.queries import Top
@@ -109,6 +110,41 @@ def run_variable(area: Area, key: str) -> str | None:
         return None
     reading = Reading(area.home, env=area.env.as_dict(), keep=frozenset(("default",)), bare_export=True)
     return read(path, reading).get("default", key)
+
+
+# -- the area
+
+
+class Opened(NamedTuple):
+    """An area that is only looked at, and the target that is meant, a pattern; None means every one."""
+
+    area: Area
+    target: str | None
+
+
+def open_to_list(args: Args, talk: Talk) -> Opened:
+    """Open the area for a command that lists; a target that does not fit its keys is told and counts as none (2.1)."""
+    from mt.megatest.prepare import open_area, target_of
+
+    target = target_of(args)
+    try:
+        area = open_area(args, talk, target)
+    except Refused as e:
+        if e.status != 3:
+            raise
+        area = open_area(args, talk)
+    values = (target or "").split("/")
+    if target and (len(values) != len(area.keys) or not all(values)):
+        talk.error(f"Invalid target, '{target}' should be {'/'.join(area.keys)} without empty parts")
+        target = None
+    return Opened(area, target)
+
+
+def store_of(area: Area) -> Store | None:
+    """The records of an area; None where nothing was ever recorded."""
+    from mt.db import Store
+
+    return Store(area.home) if os.path.exists(os.path.join(area.db_dir, "AREA")) else None
 
 
 # -- runs
