@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from mt.errors import MtError, why
 from mt.model import CaseRow, RunKey
 from mt.pipeline import casedir, caseenv, control, proc, saying, summary, verdict
-from mt.pipeline.steps import Rig, run_script, run_step, script_command
+from mt.pipeline.steps import Passing, Rig, run_script, run_step, script_command
 from mt.states import OK
-from mt.testspec import TestSpec
+from mt.testspec import StepSpec, TestSpec, step_env
 
 LAUNCH_LOG = "mt_launch.log"
-#: what triggers hear when a case begins (spec/runs.md 3.4)
-BEGINNING = (("LAUNCHED", "n/a"), ("LAUNCHED", "LAUNCHED"), ("REMOTEHOSTSTART", "n/a"), ("RUNNING", "n/a"))
 
 
 class Order(NamedTuple):
@@ -65,11 +63,15 @@ class After(Protocol):
         """Whether there are triggers for a test."""
         ...
 
-    def changed(self, row: CaseRow, spec: TestSpec, real: str, env: Mapping[str, str]) -> None:
+    def begun(self, row: CaseRow, placed: Placed) -> None:
+        """A case has its directory: fire the triggers of all that it went through so far."""
+        ...
+
+    def changed(self, row: CaseRow, placed: Placed) -> None:
         """A state or status was recorded: fire its triggers."""
         ...
 
-    def excused(self, row: CaseRow, spec: TestSpec, real: str, env: Mapping[str, str]) -> tuple[str, str] | None:
+    def excused(self, row: CaseRow, placed: Placed, watch: Callable[[], str]) -> tuple[str, str] | None:
         """Status and comment in place of a bad one (waivers); None when it stands."""
         ...
 
@@ -143,8 +145,8 @@ class CaseRun:
             spec, rig, real = self.prepare()
             self.placed = Placed(spec, real, rig.env)
             self.limit = spec.runtimelim if spec.runtimelim is not None else self.setup.limit
-            for state, status in BEGINNING:
-                self.tell(self.row._replace(state=state, status=status))
+            if self.setup.after.listens(spec):
+                self.setup.after.begun(self.row, self.placed)
             so_far = self.script_and_steps(spec, rig)
         except MtError as e:
             where = f"{e.where}: " if e.where else ""
@@ -173,14 +175,14 @@ class CaseRun:
         """Let triggers know of a state and status that is recorded."""
         if self.placed and self.setup.after.listens(self.placed.spec):
             self.flush()
-            self.setup.after.changed(row, *self.placed)
+            self.setup.after.changed(row, self.placed)
 
     def excused(self, end: Interrupt) -> Interrupt:
         """The end with its status waived, when it is a bad one and there is an excuse (spec/config.md T35)."""
         if end.status in OK or self.placed is None:
             return end
         row = self.row._replace(state=end.state, status=end.status, comment=end.comment)
-        excuse = self.setup.after.excused(row, *self.placed)
+        excuse = self.setup.after.excused(row, self.placed, self.watch)
         return end._replace(status=excuse[0], comment=excuse[1]) if excuse else end
 
     def finish(self, end: Interrupt) -> CaseRow:
@@ -214,6 +216,10 @@ class CaseRun:
             spec = s.spec(o.test, env)
         os.chdir(where.real)
         self.bring_files(spec, where.real, env)
+        if spec.scripts:
+            from mt.pipeline.scripts import write_scripts
+
+            write_scripts(spec.scripts, where.real)
         s.environment_files(where.real, added, s.shared)
         env.update(spec.prelaunch)
         env["PATH"] = env.get("PATH", os.defpath) + ":."
@@ -252,9 +258,11 @@ class CaseRun:
             so_far = verdict.Overall(status, comment, True)
             if code < 0 or self.stop:
                 return so_far
-        for number, step in enumerate(spec.steps, 1):
-            stepping = rig._replace(env={**rig.env, **dict(step.vars)}) if step.vars else rig
-            done = run_step(stepping, number, step.name, step.command, spec.logpro.get(step.name))
+        steps, rules = self.steps(spec)
+        passing = Passing([step.name for step in steps])
+        for number, step in enumerate(steps, 1):
+            stepping = rig._replace(env=step_env(rig.env, step.vars)) if step.vars else rig
+            done = run_step(stepping, number, step.name, passing.command(number, step.command), rules.get(step.name))
             self.used(done.ended)
             if self.stop:
                 return so_far
@@ -267,9 +275,22 @@ class CaseRun:
                 so_far = before._replace(go_on=done.status in ("PASS", "WARN"))
             if not so_far.go_on:
                 break
-            if number < len(spec.steps) and so_far.status != self.row.status:
+            if number < len(steps) and so_far.status != self.row.status:
                 self.record("RUNNING", so_far.status)
         return so_far
+
+    def steps(self, spec: TestSpec) -> tuple[Sequence[StepSpec], Mapping[str, str]]:
+        """The steps of a test with their log rules; a sub-run is one more, after the others (T65)."""
+        if not spec.subrun:
+            return spec.steps, spec.logpro
+        from mt.pipeline.subrun import NAME, subrun_of
+
+        below = subrun_of(spec, self.setup.run, os.path.dirname(self.setup.db))
+        if below is None:
+            return spec.steps, spec.logpro
+        below.prepare(os.getcwd())
+        rules = spec.logpro if below.rules is None else {**spec.logpro, NAME: below.rules}
+        return (*spec.steps, below.step), rules
 
     def used(self, ended: proc.Ended) -> None:
         """Add up what a step used."""

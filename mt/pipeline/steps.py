@@ -8,8 +8,9 @@ here is relative to it.
 from __future__ import annotations
 
 import os
+import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mt.errors import ConfigError, LaunchError, MtError, why
@@ -45,6 +46,27 @@ class Done(NamedTuple):
     message: str
     ended: proc.Ended
     judged: bool = False
+
+
+class Passing:
+    """What steps hand on: `.ezsteps/STEP.sh` (or `.ezsteps/STEP`) that a step left is sourced by those after it (T12)."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = [name.replace("/", "_") for name in names]
+        if len(names) > 1:
+            try:
+                os.mkdir(".ezsteps")
+            except OSError:
+                pass  # it is there already, or nothing can be handed on
+
+    def command(self, number: int, command: str) -> str:
+        """The command of step `number` (from 1), after what earlier steps have left."""
+        left = [path for name in self.names[: number - 1] for path in _left_by(name)]
+        return "".join(f". ./{shlex.quote(path)}\n" for path in left) + command if left else command
+
+
+def _left_by(name: str) -> list[str]:
+    return [path for path in (f".ezsteps/{name}.sh", f".ezsteps/{name}") if os.path.isfile(path)][:1]
 
 
 def run_step(rig: Rig, number: int, name: str, command: str, rules: str | None) -> Done:
