@@ -49,7 +49,7 @@ class Done(NamedTuple):
 
 
 class Passing:
-    """What steps hand on: `.ezsteps/STEP.sh` (or `.ezsteps/STEP`) that a step left is sourced by those after it (T12)."""
+    """What steps hand on: `.ezsteps/STEP.sh` or `.ezsteps/STEP` that a step left is sourced by those after it (T12)."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = [name.replace("/", "_") for name in names]
