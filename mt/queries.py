@@ -229,11 +229,6 @@ def notes(store: db.Store, run_id: int, *, key: CaseKey | None = None) -> Iterat
     return map(Note._make, _select(store, run_id, sql, bound))
 
 
-def run_meta(store: db.Store, run_id: int) -> dict[str, Any]:
-    """What events of the run itself told, each key as it was told last."""
-    return {key: json.loads(value) for key, value in _select(store, run_id, "SELECT key, value FROM meta")}
-
-
 #: the log to read first of a case that has told of none (spec/runs.md 5.9)
 FINAL_LOG = "logs/final.log"
 _STEP_LOGS = "SELECT test, item, log FROM steps JOIN cases USING (test, item, attempt)"
