@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mt.db import Store
-from mt.errors import BusyError, NotPermitted, why
-from mt.fold import refresh
+from mt.errors import BusyError
+from mt.fold import Folder
 from mt.journal import drop, row_fields
-from mt.model import CaseRow
+from mt.model import CaseRow, RunKey
+from mt.pipeline.frozen import refuse_frozen
 from mt.pipeline.naming import owner
-from mt.states import LIVE
+from mt.pipeline.territory import Territory, remove
+from mt.states import LIVE, order
+
+#: cases that are recorded as removed in one go
+CHUNK = 200
 
 
 def set_cases(store: Store, run_id: int, rows: Sequence[CaseRow], state: str, status: str, message: str) -> None:
-    """Record a state and status for cases; raises BusyError when one of them runs."""
+    """Record a state and status for cases; raises BusyError when one runs, NotPermitted when the run is frozen."""
+    refuse_frozen(store, run_id)
     refuse_live(rows)
     comment = message or f"set by {owner()}"
-    drop(store.journal_dir(run_id), [("case", row_fields(changed(row, state, status, comment))) for row in rows])
-    refresh(store, run_id)
+    record(store, run_id, (changed(row, state, status, comment) for row in rows))
+
+
+def record(store: Store, run_id: int, rows: Iterable[CaseRow]) -> None:
+    """Record rows as they are, and fold them before coming back."""
+    events = [("case", row_fields(row)) for row in rows]
+    if events:
+        drop(store.journal_dir(run_id), events)
+        with Folder(store, run_id) as folder:
+            folder.settle()
 
 
 def refuse_live(rows: Sequence[CaseRow]) -> None:
@@ -32,50 +44,64 @@ def refuse_live(rows: Sequence[CaseRow]) -> None:
 
 
 def changed(row: CaseRow, state: str, status: str, comment: str) -> CaseRow:
-    """The row after a change by hand; going back to NOT_STARTED is a new attempt."""
-    if state == "NOT_STARTED":
-        return CaseRow(row.test, row.item, row.attempt + 1, row.gen + 1, state, status, comment=comment)
-    return row._replace(gen=row.gen + 1, state=state, status=status, comment=comment, end=row.end or time.time())
+    """The row after a change by hand.
 
-
-def remove_data(row: CaseRow, linktree: str) -> int:
-    """Remove the run directory of a case and its link; gives the bytes that were freed.
-
-    Only what the link tree leads to goes, and only where the record says so.
+    What cannot follow within one attempt (back to NOT_STARTED, or to a state of
+    running things after the end) is a new attempt; it keeps the directory, so
+    that its files are still found.
     """
-    link = row.dir
-    if not link or not os.path.lexists(link) or os.path.commonpath([link, linktree]) != linktree or link == linktree:
-        return 0
-    real = os.path.realpath(link)
-    freed = size(real)
-    try:
-        if os.path.isdir(real):
-            shutil.rmtree(real)
-        if os.path.islink(link):
-            os.unlink(link)
-    except OSError as e:
-        raise NotPermitted(f"cannot remove '{e.filename or real}': {why(e)}") from e
-    _tidy(os.path.dirname(link), linktree)
-    return freed
+    if not follows(row, state):
+        return CaseRow(
+            row.test, row.item, row.attempt + 1, row.gen + 1, state, status,
+            start=row.start if state in LIVE else 0.0, dir=row.dir, comment=comment,
+        )  # fmt: skip
+    end = (row.end or time.time()) if state not in LIVE and state != "NOT_STARTED" else row.end
+    return row._replace(gen=row.gen + 1, state=state, status=status, comment=comment, end=end)
 
 
-def size(path: str) -> int:
-    """The bytes below a directory, links not followed."""
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_size
-            except OSError:
-                continue
-    return total
+def follows(row: CaseRow, state: str) -> bool:
+    """Whether a later record with this state counts within the same attempt; back to NOT_STARTED never does."""
+    if state == "NOT_STARTED":
+        return False
+    now = order(row.attempt, row.gen, row.state, "", 0)
+    return order(row.attempt, row.gen + 1, state, "", 0) > now
 
 
-def _tidy(path: str, top: str) -> None:
-    """Remove directories that have become empty, up to the link tree."""
-    while path.startswith(top + os.sep):
-        try:
-            os.rmdir(path)
-        except OSError:
-            return
-        path = os.path.dirname(path)
+def remove_cases(
+    store: Store,
+    run_id: int,
+    run: RunKey,
+    rows: Sequence[CaseRow],
+    territory: Territory,
+    *,
+    records: bool = True,
+    comment: str | None = None,
+    tidy: bool = True,
+) -> Iterator[tuple[CaseRow, int]]:
+    """Remove the directories of cases, and their records unless told otherwise; gives each with the bytes it freed.
+
+    While its files go a case is REMOVING, afterwards DELETED; without `records`
+    it is again what it was.  A command that was killed in between leaves cases
+    that are REMOVING, which the next one removes.
+    """
+    gone = f"removed by {owner()}" if comment is None else comment
+    for at in range(0, len(rows), CHUNK):
+        chunk = rows[at : at + CHUNK]
+        held = [territory.find(run, row) for row in chunk]
+        going = [row._replace(gen=row.gen + 1, state="REMOVING", status="LOCKED") for row in chunk]
+        if records:
+            record(store, run_id, going)
+        for row, where in zip(chunk, held, strict=True):
+            yield row, remove(where, territory.linktree, tidy=tidy)
+        if records:
+            record(store, run_id, (delete(row, gone) for row in going))
+
+
+def delete(row: CaseRow, comment: str) -> CaseRow:
+    """The record of a case that was removed: treated as not existing, run again by the next run."""
+    return row._replace(gen=row.gen + 1, state="DELETED", status="n/a", comment=comment, end=row.end or time.time())
+
+
+def forget_records(store: Store, run_id: int, rows: Sequence[CaseRow]) -> None:
+    """Record cases as removed and leave their files."""
+    record(store, run_id, (delete(row, f"removed by {owner()}") for row in rows))

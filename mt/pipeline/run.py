@@ -32,6 +32,7 @@ from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.case import Setup
 from mt.pipeline.crew import Crew
 from mt.pipeline.desk import Ground, RunDesk, again_of
+from mt.pipeline.frozen import refuse_frozen
 from mt.pipeline.interrupts import Interrupts
 from mt.pipeline.launchers import Launchers
 from mt.pipeline.limits import Limits, job_server, slots
@@ -105,6 +106,7 @@ def drive(
     start = time.monotonic()
     run_id = store.create_run(request.run, owner=request.owner)
     with controlled(store, run_id) as ground_of, ground_of(area, request.run) as ground:
+        refuse_frozen(store, run_id)
         plan = planned(area, request)
         past = recall(ground, request)
         setup = setup_of(

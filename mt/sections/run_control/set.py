@@ -16,11 +16,13 @@ EXIT STATUS
 
     0  it was recorded
     2  usage
+    4  one of the cases is running
     7  nothing matches
+    9  the run is frozen
 
 SEE ALSO
 
-    mt-tests, mt-rerun, mt-show
+    mt-tests, mt-rerun, mt-show, mt-freeze
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ def main(opts: Options) -> int:
     """Record it."""
     from mt.model import case_id
     from mt.pipeline.byhand import set_cases
+    from mt.pipeline.frozen import refuse_frozen
 
     state, status = _words(opts.word)
     cases = Cases(opts, opts.ids)
@@ -54,6 +57,8 @@ def main(opts: Options) -> int:
     for picked in cases.picked:
         rows = list(cases.of(picked))
         done += len(rows)
+        if rows:
+            refuse_frozen(cases.runs.store, picked.run.id)
         if not opts.quiet:
             for row in rows:
                 say(f"{case_id(picked.run.key, row.key)}: {row.state}/{row.status} -> {state}/{status}")
