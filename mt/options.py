@@ -156,13 +156,15 @@ def parse(cls: type[T], words: Sequence[str], prog: str) -> T:
     word, and `--` ends the options.  A value that is the next word may begin
     with a dash (`--sort -secs`) unless it is an option of this verb, since
     then the value was most likely forgotten.  `-h` is not handled here: `cli`
-    looks for it first.
+    looks for it first.  A class with `as_typed = True` takes all words as
+    operands, whatever they look like.
     """
     made = cls()
     options = list(declared(cls))
     for o in options:
         setattr(made, o.dest, () if _many(o) else o.default)
-    operands, tail = _read(made, options, words, prog)
+    as_typed = getattr(cls, "as_typed", False)
+    operands, tail = (list(words), []) if as_typed else _read(made, options, words, prog)
     for o in options:
         if _many(o) and not getattr(made, o.dest):
             setattr(made, o.dest, o.default or ())
