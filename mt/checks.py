@@ -17,6 +17,7 @@ from mt import traps
 from mt.config import Config, Problem, template
 from mt.disks import free_space, look
 from mt.errors import ConfigError, MtError
+from mt.excuses import problems as excuse_problems
 from mt.known import MEGATEST, TESTCONFIG, UNREAD
 from mt.selectors import find_cycle
 from mt.testspec import StepSpec, TestSpec, item_path, wait_problems
@@ -46,7 +47,7 @@ _BUILTINS = frozenset(
 
 
 def of_area(area: Area) -> Iterator[Problem]:
-    """megatest.config and runconfigs.config: keys, traps, disks, targets that fit no keys."""
+    """megatest.config, runconfigs.config, waivers.config: keys, traps, disks, targets that fit no keys, bad excuses."""
     targets = area.targets()  # first: reading them all finds their problems
     config = area.config
     yield from area.problems
@@ -62,6 +63,7 @@ def of_area(area: Area) -> Iterator[Problem]:
     yield from _targets(area, targets)
     for name, path in area.disks or ():
         yield from _disk(area, name, path)
+    yield from excuse_problems(area.home)
     if not area.keys:
         yield Problem("megatest.config", "[fields] names no keys", hint="write at least one, as in: SYSTEM TEXT")
 
