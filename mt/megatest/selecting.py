@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mt.area import Area
+    from mt.config import Config
     from mt.db import Store
     from mt.megatest.talk import Talk
     from mt.megatest.words import Args
@@ -92,24 +93,30 @@ def pattern(args: Args, area: Area | None = None) -> str:
         asked = f"{asked}/{args.value('-itempatt')}"
     forced = args.value("--modepatt")
     key = forced or args.value("-modepatt")
-    value = run_variable(area, key) if area is not None and key else None
+    value = run_variable(area, args, key) if area is not None and key else None
     if forced and value is None:
         raise Refused(0, "there is no test pattern for this run")
     return value if value and (forced or asked == "%") else asked
 
 
-def run_variable(area: Area, key: str) -> str | None:
+def run_variable(area: Area, args: Args, key: str) -> str | None:
     """A value of runconfigs.config for the area's target, else of [default]."""
     if area.runconfigs is not None:
         return area.run_variable(key)
+    found = run_variables(area, args)
+    return found.get("default", key) if found is not None else None
+
+
+def run_variables(area: Area, args: Args) -> Config | None:
+    """runconfigs.config: what counts for the area's target, all of it without one; None when there is no such file."""
     from mt.config import Reading, read
     from mt.opening import RUNCONFIGS
 
     path = os.path.join(area.home, RUNCONFIGS)
-    if not os.path.exists(path):
-        return None
-    reading = Reading(area.home, env=area.env.as_dict(), keep=frozenset(("default",)), bare_export=True)
-    return read(path, reading).get("default", key)
+    if area.target is not None or not os.path.exists(path):
+        return area.runconfigs
+    switches: dict[str, str | bool] = {**args.values, **dict.fromkeys(args.flags, True)}
+    return read(path, Reading(area.home, env=area.env.as_dict(), bare_export=True, args=switches))
 
 
 # -- the area
