@@ -154,7 +154,7 @@ class Area:
             {name: int(self.number("jobgroups", name, 0)) for name in groups},
             self.seconds("setup", "runtimelim"),
             reruns if reruns >= 0 else None,
-            self.number("setup", "deadtime", 7200.0),
+            self.seconds("setup", "deadtime") or 7200.0,
         )
 
     @property
