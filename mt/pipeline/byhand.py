@@ -7,12 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mt.db import Store
 from mt.errors import BusyError
-from mt.fold import Folder
+from mt.fold import Folder, refresh
+from mt.inside import Inside
 from mt.journal import drop, row_fields
 from mt.model import CaseRow, RunKey
+from mt.pipeline.control import ask_kill
 from mt.pipeline.frozen import refuse_frozen
+from mt.pipeline.history import Alive
 from mt.pipeline.naming import owner
 from mt.pipeline.territory import Territory, remove
+from mt.queries import cases
 from mt.states import LIVE, order
 
 #: cases that are recorded as removed in one go
@@ -105,3 +109,58 @@ def delete(row: CaseRow, comment: str) -> CaseRow:
 def forget_records(store: Store, run_id: int, rows: Sequence[CaseRow]) -> None:
     """Record cases as removed and leave their files."""
     record(store, run_id, (delete(row, f"removed by {owner()}") for row in rows))
+
+
+# -- any state and status, as the old command sets them
+
+
+def impose(
+    store: Store, run_id: int, run: RunKey, rows: Sequence[CaseRow], state: str, status: str, comment: str = ""
+) -> list[CaseRow]:
+    """Record a state and status whatever they are; gives the rows that were recorded (spec/runs.md 5.2).
+
+    A case whose worker lives is not called something else while it runs.
+    KILLREQ asks its worker for a kill; a state of running things changes
+    nothing; any other word is told to its worker as if the test had said it,
+    and is what the case ends with (NOT_STARTED as INCOMPLETE, so that it runs
+    again).  One whose worker is gone is recorded like all others.
+    """
+    alive = Alive(store.journal_dir(run_id))
+    now: list[CaseRow] = []
+    told: list[CaseRow] = []
+    for row in rows:
+        if row.state not in LIVE or not alive(row):
+            now.append(changed(row, state, status, comment or _kept(row, state)))
+        elif state == "KILLREQ":
+            ask_kill(store.kill_dir(run_id), row.key, owner(), comment)
+            now.append(row._replace(gen=row.gen + 1, state=state, status=status))
+        elif state not in LIVE:
+            _tell(store, run_id, run, row, state, status, comment)
+            told.append(row)
+    record(store, run_id, now)
+    if told:
+        refresh(store, run_id)
+        late = [row for row in _again(store, run_id, told) if row.state not in LIVE]
+        now += impose(store, run_id, run, late, state, status, comment)
+    return now
+
+
+def _kept(row: CaseRow, state: str) -> str:
+    """The comment stays, unless the case is as if it had never run."""
+    return "" if state == "NOT_STARTED" else row.comment
+
+
+def _again(store: Store, run_id: int, rows: Iterable[CaseRow]) -> Iterator[CaseRow]:
+    """The rows as they are recorded now."""
+    for row in rows:
+        yield from cases(store, run_id, key=row.key)
+
+
+def _tell(store: Store, run_id: int, run: RunKey, row: CaseRow, state: str, status: str, comment: str) -> None:
+    """Leave the verdict where the worker of a running case finds it at the end."""
+    said = Inside({
+        "db": store.root, "id": run_id, "target": run.target, "run": run.name, "test": row.test, "item": row.item,
+        "attempt": row.attempt, "gen": row.gen, "dir": row.dir,
+    })  # fmt: skip
+    word = "INCOMPLETE" if state == "NOT_STARTED" else state
+    said.tell([said.event("result", state=word, status=status, comment=comment or f"set by {owner()}")])
