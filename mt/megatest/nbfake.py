@@ -152,14 +152,9 @@ def remote_line(words: Sequence[str], env: Mapping[str, str], log: str, director
     """What ssh is told: start it in the background and come back; any login shell can read it."""
     from shlex import join, quote
 
+    from mt.pipeline.remote import entering, login_line
+
     kept = sorted(n for n in env if n.startswith("MT_") or n in ("PATH", "DISPLAY"))
     lone = len(words) == 1 and any(c in words[0] for c in _BLANKS)
     command = join(["/bin/sh", "-c", words[0]] if lone else words)
-    exports = "".join(f"export {name}={quote(env[name])}; " for name in kept)
-    script = f"cd {quote(directory)} || exit; {exports}nohup {command} > {quote(log)} 2>&1 < /dev/null &"
-    if not any(c in script for c in "\n!"):
-        return f"exec /bin/sh -c {quote(script)}"
-    from binascii import b2a_base64
-
-    packed = b2a_base64(script.encode("utf-8", "surrogateescape"), newline=False).decode()
-    return f"""exec /bin/sh -c 'eval "$(echo {packed} | base64 -d)"'"""
+    return login_line(f"{entering(directory, env, kept)}nohup {command} > {quote(log)} 2>&1 < /dev/null &")
