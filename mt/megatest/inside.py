@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mt.area import Area
+    from mt.db import Store
     from mt.inside import Inside
     from mt.megatest.talk import Talk
     from mt.megatest.words import Args
@@ -76,6 +77,7 @@ class Call:
         if args.has("-set-toplog"):
             self.top_log(clean(args.value("-set-toplog")))
         if args.has("-summarize-items"):
+            self.send()
             summarize(self.here, self.talk)
         if args.has("-runstep"):
             code = self.run_step(clean(args.value("-runstep")))
@@ -257,7 +259,21 @@ def check_words(here: Inside, talk: Talk, state: str, status: str) -> None:
 
 
 def summarize(here: Inside, talk: Talk) -> None:
-    """Write the page of the items now, whatever log the top record has."""
+    """Write the page of the test's items now, whatever log the top record has."""
+    from mt.area import Area
+    from mt.db import Store
+    from mt.fold import refresh
+    from mt.model import RunKey
+    from mt.pipeline.itempage import summarize as write_pages
+
+    home = os.path.dirname(here.db)
+    store = Store(home)
+    refresh(store, here.run_id)
+    run = RunKey(here.target, here.run)
+    area = Area.open(home, target=here.target, run=here.run, environ=os.environ)
+    for written in write_pages(area, store, here.run_id, run, [here.test], force=True):
+        if written.trouble:
+            talk.warn(f"the page of {here.test} was not written: {written.trouble}")
 
 
 # -- about the case, from outside as well
@@ -321,7 +337,7 @@ def recovered(area: Area, run_id: int, number: int) -> tuple[str, str, str]:
     return new.state, new.status, new.comment
 
 
-def _case(store: Any, run_id: int, number: int) -> CaseRow:
+def _case(store: Store, run_id: int, number: int) -> CaseRow:
     from mt.fold import refresh
     from mt.queries import cases, numbers
 
