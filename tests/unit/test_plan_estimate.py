@@ -8,7 +8,7 @@ import pytest
 from fakes.specs import area, spec
 
 from mt.model import CaseKey, CaseRow
-from mt.pipeline.drawing import dot, mermaid
+from mt.pipeline.drawing import Look, dot, mermaid, picture
 from mt.pipeline.estimate import Expected, Record, Schedule, first_to_fail, play, records
 from mt.pipeline.plan import Plan, Selection
 
@@ -97,12 +97,36 @@ def test_records_count_verdicts_and_leave_out_what_did_not_run() -> None:
 def test_drawings_show_items_in_frames_and_modes_as_styles() -> None:
     specs = [spec("w", items="a"), spec("t", "w", mode="itemwait", items="a"), spec("u", "t", mode="toplevel")]
     plan = Plan.of(*area(specs), Selection())
-    text = "\n".join(dot(plan))
+    text = "\n".join(dot(picture(plan)))
     assert '"w/a" -> "t/a" [tooltip="itemwait"];' in text
     assert '"t" -> "u" [style=dashed];' in text
     assert text.count("subgraph") == 2
-    text = "\n".join(mermaid(plan))
+    text = "\n".join(mermaid(picture(plan)))
     assert text.startswith("flowchart LR\n")
     assert 'n1["w/a"]' in text
     assert "n1 --> n3" in text
     assert "n2 -.-> n4" in text
+
+
+def test_a_drawing_can_show_tests_only_and_how_they_stand() -> None:
+    specs = [
+        spec("w", items='a b"c'),
+        spec("t", "w", mode="itemwait", items="a"),
+        spec("late", deferred=True, items="x"),
+    ]
+    plan = Plan.of(*area(specs), Selection())
+    looks = {"w": Look("COMPLETED", "FAIL", "bad"), "late": Look("NOT_STARTED", "n/a", "waiting")}
+    text = "\n".join(dot(picture(plan, looks, items=False)))
+    assert (
+        '"w" [shape=folder, label="w\\n2 items", style=filled, fillcolor="#f4a9a3", tooltip="COMPLETED/FAIL"];' in text
+    )
+    assert '"late" [style="filled,dashed", fillcolor="#eeeeee", tooltip="NOT_STARTED/n/a"];' in text
+    assert '"t" [shape=folder, label="t\\n1 item"];' in text
+    assert text.count("->") == 1
+    assert '"w" -> "t" [tooltip="itemwait"];' in text
+    text = "\n".join(mermaid(picture(plan, looks, items=False)))
+    assert 'n0["w<br>2 items"]' in text
+    assert "classDef bad fill:#f4a9a3,color:#000\n  class n0 bad" in text
+    text = "\n".join(mermaid(picture(plan)))
+    assert '"w/b#quot;c"' in text
+    assert "class" not in text

@@ -34,21 +34,21 @@ EXIT STATUS
 
 SEE ALSO
 
-    mt-run, mt-why, mt-times, mt-tests
+    mt-run, mt-graph, mt-why, mt-times, mt-tests
 """
 
 from __future__ import annotations
 
 import os
 
-from mt.errors import MtError, NothingSelected, UsageError, why
+from mt.errors import NothingSelected, UsageError
 from mt.model import CaseKey
 from mt.options import RowOptions, RunOptions, flag, opt, rest
 from mt.stdio import chosen_format, say, write_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from mt.area import Area
@@ -81,8 +81,11 @@ def main(opts: Options) -> int:
     """Print the plan."""
     if opts.jobs is not None and opts.jobs < 1:
         raise UsageError(f"-j {opts.jobs}: at least 1")
+    from mt.pipeline.planning import planned
+    from mt.stdio import read_ids
+
     try:
-        area, plan = _planned(opts)
+        area, plan = planned(opts, read_ids(opts.tests))
     except NothingSelected:
         if opts.allow_empty:
             return 0
@@ -91,7 +94,8 @@ def main(opts: Options) -> int:
     if form in ("dot", "mermaid"):
         from mt.pipeline import drawing
 
-        _write(drawing.dot(plan) if form == "dot" else drawing.mermaid(plan), opts.output)
+        drawn = drawing.picture(plan)
+        drawing.put(drawing.dot(drawn) if form == "dot" else drawing.mermaid(drawn), opts.output)
         return 0
     schedule, expected = _played(area, plan, opts)
     chain = schedule.critical() if opts.critical else schedule.rows
@@ -101,39 +105,6 @@ def main(opts: Options) -> int:
         late = set(plan.late)
         write_rows((_row(plan, expected, n, timed, opts, late) for n, timed in enumerate(chain, 1)), opts, COLUMNS)
     return 0
-
-
-def _planned(opts: Options) -> tuple[Area, Plan]:
-    """The area and the plan of what is asked; what was put right in the tests is said."""
-    from mt.area import Area
-    from mt.pipeline.naming import only_target
-    from mt.pipeline.plan import Plan, Selection
-    from mt.stdio import read_ids
-
-    pieces = [_piece(word, opts) for word in read_ids(opts.tests)]
-    area = Area.open(opts.chdir, target=opts.target, run=opts.run)
-    if area.target is None and (target := only_target(area)):
-        area = Area.open(opts.chdir, target=target, run=opts.run)
-    want = Selection(area.testpatt(",".join(pieces) or None) or "%", opts.tags)
-    plan = Plan.of(area.tests(), area.spec, want)
-    for problem in plan.problems:
-        say(f"{problem.where}: {problem.text}" if problem.where else problem.text)
-    return area, plan
-
-
-def _piece(word: str, opts: Options) -> str:
-    """An operand as a test pattern; an id may name the target and the run."""
-    if "//" not in word:
-        return word
-    from mt.selectors import parse_id
-
-    said = parse_id(word)
-    for name, value in (("target", said.target), ("run", said.run)):
-        if value and getattr(opts, name) not in (None, value):
-            raise UsageError(f"ids of several {name}s: '{getattr(opts, name)}' and '{value}'")
-        if value:
-            setattr(opts, name, value)
-    return said.pattern
 
 
 def _played(area: Area, plan: Plan, opts: Options) -> tuple[Schedule, Expected]:
@@ -212,17 +183,3 @@ def span(secs: float) -> str:
     minutes, left = divmod(round(secs), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h {minutes}m" if hours else f"{minutes}m {left}s"
-
-
-def _write(lines: Iterable[str], path: str | None) -> None:
-    import sys
-
-    body = "\n".join(lines) + "\n"
-    if not path or path == "-":
-        sys.stdout.write(body)
-        return
-    try:
-        with open(path, "w", encoding="utf-8", errors="surrogateescape") as f:
-            f.write(body)
-    except OSError as e:
-        raise MtError(f"cannot write '{path}': {why(e)}") from e
