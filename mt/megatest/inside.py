@@ -78,7 +78,10 @@ class Call:
             self.top_log(clean(args.value("-set-toplog")))
         if args.has("-summarize-items"):
             self.send()
-            summarize(self.here, self.talk)
+            try:
+                summarize(self.here, self.talk)
+            except MtError as e:
+                self.talk.warn(f"the page of {self.here.test} was not written: {e.lines()[0]}")
         if args.has("-runstep"):
             code = self.run_step(clean(args.value("-runstep")))
         if args.has("-step"):

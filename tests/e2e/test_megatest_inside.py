@@ -402,6 +402,15 @@ def test_a_fold_takes_up_all_that_was_said(area: Area) -> None:
     assert logs == {("a", "own.html"), ("b", "own.html"), ("", "top.html")}
 
 
+def test_the_page_of_the_items_is_written_when_it_is_asked_for(area: Area) -> None:
+    """spec/runs.md 1.5 -summarize-items, spec/config.md 5.3: also when the top record has another log."""
+    page = "$MT_LINKTREE/$MT_TARGET/$MT_RUNNAME/t/megatest-rollup-t.html"
+    script = f"$MT_MEGATEST -set-toplog top.html -summarize-items && cp {page} seen.html && grep -c RUNNING {page}"
+    area.test("t", script, items={"I": "a"})
+    assert area.mt("run", "-t", "ubuntu/nfs", "-r", "r1", "-q").status == 0
+    assert "<h1>ubuntu/nfs//r1//t</h1>" in area.read("runs/ubuntu/nfs/r1/t/a/seen.html")
+
+
 # -- recovering
 
 
