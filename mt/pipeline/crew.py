@@ -53,7 +53,8 @@ class Member:
 class Crew:
     """All workers of one controller."""
 
-    def __init__(self, setup: Setup, journal_dir: str) -> None:
+    def __init__(self, setup: Setup, journal_dir: str, *, mute: bool = False) -> None:
+        self.mute = mute
         self.setup = setup
         self.journal_dir = journal_dir
         self.members: dict[int, Member] = {}  # by file descriptor
@@ -76,7 +77,7 @@ class Crew:
             status = 6
             try:
                 ours.close()
-                status = work(theirs, self.setup, self.journal_dir, parent)
+                status = work(theirs, self.setup, self.journal_dir, parent, mute=self.mute)
             finally:
                 os._exit(status)
         theirs.close()

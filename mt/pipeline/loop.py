@@ -401,7 +401,9 @@ class Loop:
             return
         self.level = level
         self.draining = self.draining or f"interrupted by {self.interrupts.by}"
-        if level == 1:
+        if level == 1 and self.policy.leave:
+            self.said = f"{self.draining}: {len(self.running)} running cases go on, no more start"
+        elif level == 1:
             self.said = f"{self.draining}: {len(self.running)} running cases end, no more start; again to end them now"
         elif level == 2:
             self.said = f"{self.interrupts.by}: running cases are ended; again to leave them"

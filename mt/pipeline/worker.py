@@ -125,9 +125,13 @@ class Worker:
             self.over = True
 
 
-def work(link: socket.socket, setup: Setup, journal_dir: str, parent: int) -> int:
-    """The whole life of a worker process; gives its exit status."""
-    _settle(link)
+def work(link: socket.socket, setup: Setup, journal_dir: str, parent: int, *, mute: bool = False) -> int:
+    """The whole life of a worker process; gives its exit status.
+
+    A `mute` one may outlive its controller by intention: it holds no file that
+    somebody reads to its end.
+    """
+    _settle(link, 2 if mute else 1)
     try:
         writer = writer_name()
         keep_alive(os.path.join(journal_dir, f"{writer}.ndjson"))
@@ -142,7 +146,7 @@ def work(link: socket.socket, setup: Setup, journal_dir: str, parent: int) -> in
     return 0
 
 
-def _settle(link: socket.socket) -> None:
+def _settle(link: socket.socket, silent: int) -> None:
     """Cut what ties us to the controller: its terminal, its signals, its locks and its files."""
     os.setsid()
     for sig in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
@@ -157,8 +161,8 @@ def _settle(link: socket.socket) -> None:
             except OSError:
                 pass
     null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
+    for fd in range(silent + 1):
+        os.dup2(null, fd)
     proc.become_subreaper()
     os.chdir("/")
     gc.freeze()
