@@ -17,6 +17,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -68,12 +69,13 @@ class Imported(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """A run to be taken over: what it will be, and the cases that are there already."""
+    """A run to be taken over: what it will be, and the cases and tests that are there already."""
 
     old: OldRun
     key: RunKey
     what: str
     have: frozenset[CaseKey] = frozenset()
+    tests: frozenset[str] = frozenset()
 
 
 def import_db(store: db.Store, path: str, choice: Choice | None = None, *, dry: bool = False) -> list[Imported]:
@@ -137,7 +139,8 @@ def _plan(store: db.Store, here: Mapping[RunKey, Any], old: OldRun, source: str,
         return _Plan(old, key, "new")
     if choice.merge:
         refresh(store, here[key].id)
-        return _Plan(old, key, "merged", frozenset(row.key for row in cases(store, here[key].id)))
+        have = frozenset(row.key for row in cases(store, here[key].id))
+        return _Plan(old, key, "merged", have, frozenset(key.test for key in have))
     return _Plan(old, key, "known" if _is_ours(here[key], source, old) else "taken")
 
 
@@ -188,16 +191,13 @@ def _stage(reader: Reader, plan: _Plan, source: str, home: str | None) -> Import
     """Write the journal of one run beside the store; gives the counts."""
     tally = dict.fromkeys(("cases", "tops", "gone", "cut", "steps", "values"), 0)
     if plan.what in ("new", "merged"):
-        sink = _Sink(os.path.join(home, f"{plan.old.id}.ndjson") if home else None)
-        try:
+        with closing(_Sink(os.path.join(home, f"{plan.old.id}.ndjson") if home else None)) as sink:
             if plan.what == "new":
                 sink.put("run", _run_event(plan, source))
+                for name, key, value in reader.metas(plan.old.id):
+                    sink.put("meta", {"test": name, "key": key, "value": value, "t": plan.old.start})
             for test in reader.tests(plan.old.id):
-                _take(sink, test, plan.have, tally)
-            for name, key, value in reader.metas(plan.old.id):
-                sink.put("meta", {"test": name, "key": key, "value": value, "t": plan.old.start})
-        finally:
-            sink.close()
+                _take(sink, test, plan, tally)
     return Imported(plan.old.id, plan.key, plan.what, **tally)
 
 
@@ -211,25 +211,25 @@ def _run_event(plan: _Plan, source: str) -> dict[str, Any]:
     return event
 
 
-def _take(sink: _Sink, test: OldTest, have: frozenset[CaseKey], tally: dict[str, int]) -> None:
-    """The events of one record."""
+def _take(sink: _Sink, test: OldTest, plan: _Plan, tally: dict[str, int]) -> None:
+    """Count one record, and write its events."""
     row = test.row
-    if test.is_top:
-        tally["tops"] += 1
-        if (row.comment or test.log) and row.state != "DELETED":
-            _say(sink, test, row.state, row.status, row.comment)
-        return
     if row.state == "DELETED":
         tally["gone"] += 1
-        return
-    if row.key in have:
-        return
-    if row.state in LIVE:
-        tally["cut"] += 1
-        row = _interrupted(row)
-    tally["cases"] += 1
-    tally["steps"] += len(test.steps)
-    tally["values"] += len(test.values)
+    elif test.is_top:
+        tally["tops"] += 1
+        if (row.comment or test.log) and row.test not in plan.tests:
+            _say(sink, test, row.state, row.status, row.comment)
+    elif row.key not in plan.have:
+        tally["cut"] += row.state in LIVE
+        tally["cases"] += 1
+        tally["steps"] += len(test.steps)
+        tally["values"] += len(test.values)
+        _tell(sink, test, _interrupted(row) if row.state in LIVE else row)
+
+
+def _tell(sink: _Sink, test: OldTest, row: CaseRow) -> None:
+    """The events of a case."""
     sink.row("case", row)
     for step, told in test.steps:
         sink.put("step", {**row_fields(step), "t": told})
@@ -259,7 +259,7 @@ def _publish(store: db.Store, plans: list[_Plan], home: str, source: str) -> Non
     mark = f"{crc32(source.encode('utf-8', 'surrogateescape')):08x}-{time.time_ns():x}"
     for plan in plans:
         staged = os.path.join(home, f"{plan.old.id}.ndjson")
-        if not os.path.exists(staged):
+        if not db.has_bytes(staged):
             continue
         begun = plan.old.start or None
         run_id = store.create_run(plan.key, owner=plan.old.owner, comment=plan.old.comment, begun=begun)

@@ -36,6 +36,8 @@ _META = ("author", "owner", "description", "reviewed", "tags", "jobgroup")
 #: what stands in a column that nobody filled
 NOTHING = ("", "n/a", "/tmp/badname")  # noqa: S108 - a word of the old schema
 USUAL_LOG = "logs/final.log"
+#: how the note begins that keeps what mt has no column for
+FACTS = "imported: "
 
 
 class OldRun(NamedTuple):
@@ -167,7 +169,8 @@ def _said(value: Any) -> str:
 def facts(found: Sequence[Any]) -> str:
     """What mt has no column for, as one line: load and free disk of the host, its uname, the block of an archive."""
     pairs = [(name, text(found[n])) for n, name in ((12, "cpuload"), (13, "diskfree"), (15, "archived"), (14, "uname"))]
-    return " ".join(f"{name}={said}" for name, said in pairs if said not in ("", "-1", "0", "n/a"))
+    told = " ".join(f"{name}={said}" for name, said in pairs if said not in ("", "-1", "0", "n/a"))
+    return f"{FACTS}{told}" if told else ""
 
 
 def joined_steps(row: CaseRow, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[StepRow, float]]:

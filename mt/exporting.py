@@ -1,0 +1,243 @@
+"""Write what an area records as a `megatest.db` of Megatest 1.65, for scripts that read one (spec/runs.md 6.1, 6.5).
+
+The file is made anew beside its place and takes it by rename, so a reader sees
+the old one or the new one.  A file that mt did not write is never replaced
+unawares: it may be the only record of what the old program ran.  Numbers of
+tests are those of `queries.numbers`, which the old listings show too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from mt import db, db_main, olddb, queries
+from mt.errors import AnswerNo, StoreError, why
+from mt.fold import refresh
+from mt.model import CaseKey, CaseRow, RunRow, StepRow, ValueRow
+from mt.oldrows import FACTS, USUAL_LOG
+from mt.states import LIVE
+
+_FACT = re.compile(r"(cpuload|diskfree|archived)=(\S+)|uname=(.*)")
+_TEST_COLUMNS = (
+    "id", "run_id", "testname", "item_path", "state", "status", "host", "cpuload", "diskfree", "uname", "rundir",
+    "shortdir", "attemptnum", "final_logf", "run_duration", "comment", "event_time", "fail_count", "pass_count",
+    "archived", "last_update",
+)  # fmt: skip
+
+
+class _Seen(NamedTuple):
+    """What the rows of a test need beyond its case."""
+
+    numbers: dict[CaseKey, int]
+    logs: dict[CaseKey, str]
+    facts: dict[CaseKey, dict[str, str]]
+    tallies: dict[CaseKey, tuple[int, int]]
+
+
+def is_ours(path: str) -> bool:
+    """Whether mt wrote this file; False for one that is no megatest.db."""
+    try:
+        with olddb.opened(path) as conn, olddb.errors(path):
+            return bool(conn.execute("SELECT 1 FROM metadat WHERE var = ?", (olddb.MARK,)).fetchone())
+    except StoreError:
+        return False
+
+
+def export_db(store: db.Store, path: str, keys: Sequence[str], *, force: bool = False) -> int:
+    """Write all runs of the area to path; gives the number of records.
+
+    Raises AnswerNo for a file that mt did not write (unless `force`), StoreError
+    when the file cannot be written.
+    """
+    if not force and db.has_bytes(path) and not is_ours(path):
+        raise AnswerNo(
+            f"'{path}' was not written by mt", hint=f"mt db import {path}, then mt db export --force {path}"
+        )  # fmt: skip
+    made = f"{path}.{os.getpid()}.tmp"
+    try:
+        _forget(made)
+        with olddb.errors(path, "write"):
+            done = _make(store, made, keys)
+        with open(made, "rb") as f:
+            os.fsync(f.fileno())
+        os.replace(made, path)
+        db.forget_wal(path)
+    except OSError as e:
+        raise StoreError(f"cannot write '{path}': {why(e)}") from e
+    finally:
+        _forget(made)
+    return done
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _make(store: db.Store, path: str, keys: Sequence[str]) -> int:
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        for pragma in ("journal_mode = OFF", "synchronous = OFF"):
+            conn.execute(f"PRAGMA {pragma}")
+        conn.execute("BEGIN")
+        olddb.create(conn, keys)
+        for run in queries.find_runs(store, order="id"):
+            refresh(store, run.id)
+            _add_run(conn, store, queries.run_of(store, run.id) or run, keys)
+        _add_metas(conn, db_main.test_meta(store))
+        told = [("MEGATEST_VERSION", olddb.VERSION), (olddb.MARK, "1")]
+        _insert(conn, "metadat", ("var", "val"), told)
+        conn.execute("COMMIT")
+        tables = ("runs", "tests", "test_steps", "test_data", "test_meta")
+        return sum(int(conn.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name in tables)  # noqa: S608 - the names above
+
+
+def _insert(conn: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    names = ", ".join(map(olddb.quoted, columns))
+    marks = ", ".join("?" * len(columns))
+    conn.executemany(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - columns of the schema
+
+
+# -- one run
+
+
+def _add_run(conn: sqlite3.Connection, store: db.Store, run: RunRow, keys: Sequence[str]) -> None:
+    words = run.target.split("/")
+    values = [*words, *[""] * len(keys)][: len(keys)]
+    state = "locked" if run.said.get("frozen") else "deleted" if run.state == "DELETED" else "new"
+    status = str((run.said.get("set_status") or {}).get("status") or "n/a")
+    row = [run.id, *values, run.name, state, status, run.owner, int(run.start), run.comment, int(run.end or run.start)]
+    columns = ["id", *keys, "runname", "state", "status", "owner", "event_time", "comment", "last_update"]
+    _insert(conn, "runs", columns, [row])
+    seen = _look(store, run.id)
+    attempts: dict[CaseKey, int] = {}
+    _insert(conn, "tests", _TEST_COLUMNS, _tests(store, run, seen, attempts))
+    _add_steps(conn, queries.steps(store, run.id), seen.numbers, attempts)
+    _add_values(conn, queries.values(store, run.id), seen.numbers, attempts)
+    conn.execute(
+        "INSERT INTO run_stats (run_id, state, status, count) SELECT run_id, state, status, count(*) FROM tests"
+        " WHERE run_id = ? GROUP BY state, status",
+        (run.id,),
+    )
+
+
+def _look(store: db.Store, run_id: int) -> _Seen:
+    facts: dict[CaseKey, dict[str, str]] = {}
+    for note in queries.notes(store, run_id):
+        if note.text.startswith(FACTS):
+            facts[CaseKey(note.test, note.item)] = facts_of(note.text)
+    tallies: dict[CaseKey, tuple[int, int]] = {}
+    for value in queries.values(store, run_id):
+        key = CaseKey(value.test, value.item)
+        good, bad = tallies.get(key, (0, 0))
+        how = value.status.lower()
+        tallies[key] = (good + (how == "pass"), bad + (how == "fail"))
+    return _Seen(queries.numbers(store, run_id), queries.final_logs(store, run_id), facts, tallies)
+
+
+def facts_of(note: str) -> dict[str, str]:
+    """What an imported case's note tells of its host."""
+    return {name or "uname": said or uname for name, said, uname in _FACT.findall(note.removeprefix(FACTS))}
+
+
+def _tests(store: db.Store, run: RunRow, seen: _Seen, attempts: dict[CaseKey, int]) -> Iterator[tuple[Any, ...]]:
+    """Rows of tests, items after the top record of their test; `attempts` learns which attempt each row is of."""
+    tops = {top.test: top for top in queries.tops(store, run.id) if top.items}
+    comments = {CaseKey(s.test): s.comment for s in queries.said(store, run.id) if not s.item and s.comment}
+    for test, rows in groupby(queries.cases(store, run.id), key=lambda row: row.test):
+        for n, row in enumerate(rows):
+            if n == 0 and test in tops:
+                top = tops[test]
+                key = CaseKey(test)
+                yield _test(run, _above(row, top, comments.get(key, "")), seen)
+            attempts[row.key] = row.attempt
+            yield _test(run, row, seen)
+
+
+def _above(first: CaseRow, top: queries.Top, comment: str) -> CaseRow:
+    """The top record of an iterated test, from its first item and what its items roll up to."""
+    where = first.dir.removesuffix(f"/{first.item}")
+    return CaseRow(
+        top.test, "", state=top.state, status=top.status, host=first.host, start=first.start,
+        dir=where if where != first.dir else "", comment=comment,
+    )  # fmt: skip
+
+
+def _test(run: RunRow, row: CaseRow, seen: _Seen) -> tuple[Any, ...]:
+    key = row.key
+    facts = seen.facts.get(key, {})
+    good, bad = seen.tallies.get(key, (0, 0))
+    secs = time.time() - row.start if row.state in LIVE and row.start else row.secs
+    where = row.dir or "/tmp/badname"  # noqa: S108 - the word of the old schema
+    changed = int(row.end or row.start or run.start)
+    return (
+        seen.numbers[key], run.id, row.test, row.item, row.state, row.status, row.host or "n/a",
+        olddb.number(facts.get("cpuload", -1)), int(olddb.number(facts.get("diskfree", -1))),
+        facts.get("uname", "n/a"), where, _disk_dir(where), row.pid, seen.logs.get(key, USUAL_LOG), int(secs),
+        row.comment, int(row.start or run.start), bad, good, int(olddb.number(facts.get("archived", 0))), changed,
+    )  # fmt: skip
+
+
+def _disk_dir(link: str) -> str:
+    """The directory that a run directory's link leads to; the link where it leads nowhere."""
+    try:
+        found = os.readlink(link)
+    except OSError:
+        return link
+    return found if os.path.isabs(found) else link
+
+
+def _add_steps(
+    conn: sqlite3.Connection, steps: Iterable[StepRow], numbers: dict[CaseKey, int], attempts: dict[CaseKey, int]
+) -> None:
+    """Two rows for each step that has ended, one for its start and one for its end."""
+    columns = ("test_id", "stepname", "state", "status", "event_time", "comment", "logfile", "last_update")
+    _insert(conn, "test_steps", columns, _step_rows(steps, numbers, attempts))
+
+
+def _step_rows(
+    steps: Iterable[StepRow], numbers: dict[CaseKey, int], attempts: dict[CaseKey, int]
+) -> Iterator[tuple[Any, ...]]:
+    for step in steps:
+        key = CaseKey(step.test, step.item)
+        if attempts.get(key) != step.attempt:
+            continue
+        begun, over = int(step.start), int(step.start + step.secs)
+        if step.state == "start":
+            yield (numbers[key], step.name, "start", _said(step.status), begun, step.comment, step.log, begun)
+        else:
+            yield (numbers[key], step.name, "start", "n/a", begun, "", "", begun)
+            yield (numbers[key], step.name, step.state, _said(step.status), over, step.comment, step.log, over)
+
+
+def _said(status: str) -> str:
+    return "n/a" if status in ("", "-") else status
+
+
+def _add_values(
+    conn: sqlite3.Connection, values: Iterable[ValueRow], numbers: dict[CaseKey, int], attempts: dict[CaseKey, int]
+) -> None:
+    columns = ("test_id", *ValueRow._fields[3:])
+    rows = (
+        (numbers[key], *value[3:10], value.status or "n/a", value.type)
+        for value in values
+        if attempts.get(key := CaseKey(value.test, value.item)) == value.attempt
+    )
+    _insert(conn, "test_data", columns, rows)
+
+
+def _add_metas(conn: sqlite3.Connection, metas: dict[str, dict[str, str]]) -> None:
+    names = ("author", "owner", "description", "reviewed", "tags", "jobgroup")
+    rows = [
+        (test, *(said.get(name, "") for name in names[:-1]), said.get("jobgroup") or "default")
+        for test, said in metas.items()
+    ]
+    _insert(conn, "test_meta", ("testname", *names), rows)
