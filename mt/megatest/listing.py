@@ -108,6 +108,7 @@ class Facts:
         self.keys = dict(zip(keys, run.target.split("/"), strict=False))
         self._numbers: dict[CaseKey, int] | None = None
         self._logs: dict[CaseKey, str] | None = None
+        self._hosts: dict[CaseKey, dict[str, str]] | None = None
 
     def of_run(self, name: str) -> str:
         """A field of the run as text; `#f` for one that is not known, the counts among them."""
@@ -138,9 +139,9 @@ class Facts:
             "status": lambda row: row.status,
             "event_time": self.time,
             "host": lambda row: row.host or NO_HOST,
-            "cpuload": lambda _: -1,
-            "diskfree": lambda _: -1,
-            "uname": lambda _: NO_HOST,
+            "cpuload": lambda row: _number(self._of_host(row, "cpuload", "-1")),
+            "diskfree": lambda row: _number(self._of_host(row, "diskfree", "-1")),
+            "uname": lambda row: self._of_host(row, "uname", NO_HOST),
             "rundir": lambda row: row.dir or NO_DIR,
             "item_path": lambda row: row.item,
             "run_duration": _duration,
@@ -148,9 +149,15 @@ class Facts:
             "comment": lambda row: row.comment,
             "shortdir": _physical,
             "attemptnum": lambda row: row.pid,
-            "archived": lambda _: 0,
+            "archived": lambda row: _number(self._of_host(row, "archived", "0")),
         }
         return readers[name]
+
+    def _of_host(self, row: CaseRow, name: str, usual: str) -> str:
+        """What an imported record tells of its host; mt itself keeps none of this."""
+        if self._hosts is None:
+            self._hosts = _imported(self.store, self.run.id)
+        return self._hosts[row.key].get(name, usual) if row.key in self._hosts else usual
 
     def time(self, row: CaseRow) -> int:
         """When a test began; one that has not, when its run was made."""
@@ -164,6 +171,26 @@ class Facts:
             self._logs = final_logs(self.store, self.run.id)
         usual = f"megatest-rollup-{row.test}.html" if row.attempt == 0 else NO_LOG
         return self._logs.get(row.key, usual)
+
+
+def _imported(store: Store, run_id: int) -> dict[CaseKey, dict[str, str]]:
+    from mt.exporting import facts_of
+    from mt.model import CaseKey
+    from mt.oldrows import FACTS
+    from mt.queries import notes
+
+    return {
+        CaseKey(note.test, note.item): facts_of(note.text)
+        for note in notes(store, run_id)
+        if note.text.startswith(FACTS)
+    }
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def _duration(row: CaseRow) -> int:
@@ -277,9 +304,7 @@ def _step_line(name: str, state: str, status: str, time: float) -> str:
 def _json(listed: Iterable[Listed], fields: Fields, _output: str | None) -> None:
     import json
 
-    def text(value: object) -> str:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
+    text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     targets: dict[str, list[str]] = {}
     for run, rows, facts in listed:
         meta = text({name: facts.of_run(name) for name in fields.runs})

@@ -6,12 +6,14 @@ with its quotes, a number is a number, None is `#f`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 #: columns that a line may fill before it is broken
 WIDTH = 79
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"})
+_SPECIAL = re.compile(r'[\\"\n\t\r]').search
 
 
 class Pair(NamedTuple):
@@ -24,47 +26,51 @@ class Pair(NamedTuple):
 def written(value: object) -> str:
     """A value on one line, so that `read` gives it back."""
     if isinstance(value, str):
-        return f'"{value.translate(_ESCAPES)}"'
+        return f'"{value.translate(_ESCAPES)}"' if _SPECIAL(value) else f'"{value}"'
+    if isinstance(value, Pair):
+        return f"({written(value[0])} . {written(value[1])})"
     if isinstance(value, bool) or value is None:
         return "#t" if value else "#f"
-    if isinstance(value, Pair):
-        return f"({written(value.key)} . {written(value.value)})"
     if isinstance(value, list | tuple):
         return f"({' '.join(map(written, value))})"
     return str(value)
 
 
-def pretty(value: object, at: int = 0) -> str:
+def pretty(value: object) -> str:
     """A value on as many lines as it needs, each member of a long list on a line of its own below the first."""
-    return "".join(_pieces(value, at, 0))
+    pieces: list[str] = []
+    _put(value, 0, 0, pieces.append)
+    return "".join(pieces)
 
 
-def _pieces(value: object, at: int, closing: int) -> Iterator[str]:
-    """The text of a value that begins in column `at` and is followed by `closing` parentheses."""
-    flat = _flat(value, WIDTH - at - closing)
-    if flat is not None or isinstance(value, Pair) or not isinstance(value, list | tuple):
-        yield written(value) if flat is None else flat
+def _put(value: object, at: int, closing: int, put: Callable[[str], object]) -> None:
+    """Write a value that begins in column `at` and is followed by `closing` parentheses."""
+    if not isinstance(value, list | tuple) or isinstance(value, Pair):
+        put(written(value))
         return
-    members: Sequence[object] = value
-    for n, member in enumerate(members):
-        yield "(" if n == 0 else "\n" + " " * (at + 1)
-        yield from _pieces(member, at + 1, closing + 1 if n == len(members) - 1 else 0)
-    yield ")"
+    flat = _flat(value, WIDTH - at - closing)
+    if flat is not None:
+        put(flat)
+        return
+    last = len(value) - 1
+    between = "\n" + " " * (at + 1)
+    for n, member in enumerate(value):
+        put(between if n else "(")
+        _put(member, at + 1, closing + 1 if n == last else 0, put)
+    put(")")
 
 
-def _flat(value: object, room: int) -> str | None:
-    """A value on one line when it fits into so many columns; a long list is not written only to be measured."""
-    if isinstance(value, list | tuple) and 2 * len(value) > room:
+def _flat(value: Sequence[object], room: int) -> str | None:
+    """A list on one line when it fits into so many columns; one that is too long is not written to the end."""
+    if 2 * len(value) > room:
         return None
-    if isinstance(value, list | tuple) and not isinstance(value, Pair):
-        left = room - 2
-        parts = []
-        for member in value:
-            part = _flat(member, left)
-            if part is None:
-                return None
-            parts.append(part)
-            left -= len(part) + 1
-        return f"({' '.join(parts)})"
-    text = written(value)
-    return text if len(text) <= room else None
+    left = room - 2
+    parts = []
+    for member in value:
+        nested = isinstance(member, list | tuple) and not isinstance(member, Pair)
+        part = _flat(member, left) if nested else written(member)  # type: ignore[arg-type]  # a list, as just asked
+        if part is None or len(part) > left:
+            return None
+        parts.append(part)
+        left -= len(part) + 1
+    return f"({' '.join(parts)})"
