@@ -17,7 +17,7 @@ import sys
 import time
 
 from mt.errors import MtError, StoreError, UsageError
-from mt.inside import inside, said
+from mt.inside import inside
 from mt.megatest.talk import Refused
 
 TYPE_CHECKING = False
@@ -25,12 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from mt.area import Area
-    from mt.db import Store
     from mt.inside import Inside
     from mt.megatest.talk import Talk
     from mt.megatest.words import Args
-    from mt.model import CaseRow
 
 #: what describes the one value of -set-values
 _VALUE = ("category", "variable", "value", "expected", "tol", "units")
@@ -308,61 +305,11 @@ def recover(args: Args, talk: Talk) -> int:
     words = (args.value("-recover-test") or "").split(",")
     if len(words) != 2 or not all(word.strip().isdigit() for word in words):
         raise Refused(1, "-recover-test needs RUN-ID,TEST-ID, two numbers")
+    from mt.db import Store
     from mt.megatest.prepare import open_area
+    from mt.pipeline.recover import recover_case
 
-    state, status, why = recovered(open_area(args, talk), int(words[0]), int(words[1]))
+    store = Store(open_area(args, talk).home)
+    state, status, why = recover_case(store, int(words[0]), int(words[1]))
     talk.info(0, f"test {words[1].strip()} of run {words[0].strip()} is {state}/{status}: {why}")
     return 0
-
-
-def recovered(area: Area, run_id: int, number: int) -> tuple[str, str, str]:
-    """State and status of a case after it was settled, and why; raises Refused when there is none to settle."""
-    from mt.db import Store
-    from mt.db_main import is_controlled
-    from mt.fold import refresh
-    from mt.journal import drop, row_fields
-    from mt.pipeline.history import Alive, end_leftovers
-    from mt.states import LIVE
-
-    store = Store(area.home)
-    row = _case(store, run_id, number)
-    if row.state not in (*LIVE, "LOST", "INCOMPLETE"):
-        return row.state, row.status, "nothing to recover"
-    if is_controlled(store, run_id):
-        return row.state, row.status, "its run is being driven, which sees to it"
-    journals = store.journal_dir(run_id)
-    if Alive(journals)(row):
-        return row.state, row.status, "its worker lives"
-    end_leftovers([row])
-    new = settled(row)
-    drop(journals, [("case", row_fields(new))])
-    refresh(store, run_id)
-    return new.state, new.status, new.comment
-
-
-def _case(store: Store, run_id: int, number: int) -> CaseRow:
-    from mt.fold import refresh
-    from mt.queries import cases, numbers
-
-    if store.run_key(run_id) is None:
-        raise Refused(1, f"there is no run {run_id}")
-    refresh(store, run_id)
-    key = {n: k for k, n in numbers(store, run_id).items()}.get(number)
-    row = next(iter(cases(store, run_id, key=key)), None) if key else None
-    if row is None:
-        raise Refused(1, f"run {run_id} has no test {number} that ran by itself")
-    return row
-
-
-def settled(row: CaseRow) -> CaseRow:
-    """The row that a dead worker's case ends with: what the test said of itself, else interrupted."""
-    from mt.pipeline.history import interrupted
-
-    results = [e for e in said(row.dir, row.attempt) if e.get("k") == "result" and e.get("state")] if row.dir else []
-    if not results or results[-1]["state"] == "RUNNING":
-        return row if row.state == "INCOMPLETE" else interrupted(row)
-    last = results[-1]
-    return row._replace(
-        gen=row.gen + 1, state=str(last["state"]), status=str(last.get("status") or "n/a"),
-        comment=str(last.get("comment") or "recovered from what it said of itself"), end=row.end or time.time(),
-    )  # fmt: skip

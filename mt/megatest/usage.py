@@ -31,6 +31,7 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
         ("-h, -help, --help", "print this and leave"),
         ("-manual", "say where the manual is"),
         ("-version", "print the version"),
+        ("-load FILE, -repl", "no Scheme program is run any more: say what to use"),
     ),
     "run tests (with -target and -runname)": (
         ("-run, -runall", "run what -testpatt selects, and go on from what is recorded"),
@@ -82,7 +83,7 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
         ("-sort FIELD", "the order of the tests"),
         ("-o FILE", "write there"),
         ("-list-targets, -list-db-targets", "targets that are configured, or that have runs"),
-        ("-list-disks, -show-keys", "disks; names of the parts of a target"),
+        ("-list-disks, -show-keys, -showkeys", "disks; names of the parts of a target"),
         ("-show-config, -show-runconfig", "what the config files come to; -section S -var V for one value"),
         ("-show-cmdinfo", "inside a test: which one it is"),
         ("-test-paths, -test-files PATT", "directories of tests, or files in them"),

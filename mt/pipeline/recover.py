@@ -1,0 +1,64 @@
+"""Settle a case whose worker is gone, by what is on disk (spec/runs.md 1.5 -recover-test).
+
+What the test said of itself before the end counts; one that had said nothing
+was interrupted, and the same run command starts it again.  Nothing is done
+while its worker lives or while somebody drives its run.
+"""
+
+from __future__ import annotations
+
+import time
+
+from mt.db import Store
+from mt.db_main import is_controlled
+from mt.errors import AnswerNo
+from mt.fold import refresh
+from mt.inside import said
+from mt.journal import drop, row_fields
+from mt.model import CaseRow
+from mt.pipeline.history import Alive, end_leftovers, interrupted
+from mt.queries import cases, numbers
+from mt.states import LIVE
+
+
+def recover_case(store: Store, run_id: int, number: int) -> tuple[str, str, str]:
+    """State and status of a case after it was settled, and why; `number` is that of `queries.numbers`.
+
+    Raises AnswerNo when there is no such case.
+    """
+    row = _case(store, run_id, number)
+    if row.state not in (*LIVE, "LOST", "INCOMPLETE"):
+        return row.state, row.status, "nothing to recover"
+    if is_controlled(store, run_id):
+        return row.state, row.status, "its run is being driven, which sees to it"
+    journals = store.journal_dir(run_id)
+    if Alive(journals)(row):
+        return row.state, row.status, "its worker lives"
+    end_leftovers([row])
+    new = settled(row)
+    drop(journals, [("case", row_fields(new))])
+    refresh(store, run_id)
+    return new.state, new.status, new.comment
+
+
+def _case(store: Store, run_id: int, number: int) -> CaseRow:
+    if store.run_key(run_id) is None:
+        raise AnswerNo(f"there is no run {run_id}")
+    refresh(store, run_id)
+    key = {n: k for k, n in numbers(store, run_id).items()}.get(number)
+    row = next(iter(cases(store, run_id, key=key)), None) if key else None
+    if row is None:
+        raise AnswerNo(f"run {run_id} has no test {number} that ran by itself")
+    return row
+
+
+def settled(row: CaseRow) -> CaseRow:
+    """The row that a dead worker's case ends with: what the test said of itself, else interrupted."""
+    results = [e for e in said(row.dir, row.attempt) if e.get("k") == "result" and e.get("state")] if row.dir else []
+    if not results or results[-1]["state"] == "RUNNING":
+        return row if row.state == "INCOMPLETE" else interrupted(row)
+    last = results[-1]
+    return row._replace(
+        gen=row.gen + 1, state=str(last["state"]), status=str(last.get("status") or "n/a"),
+        comment=str(last.get("comment") or "recovered from what it said of itself"), end=row.end or time.time(),
+    )  # fmt: skip
