@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from mt.db import Store
-from mt.errors import BusyError
+from mt.errors import BusyError, MtError
 from mt.fold import Folder, refresh
 from mt.inside import Inside
 from mt.journal import drop, row_fields
@@ -81,24 +81,36 @@ def remove_cases(
     records: bool = True,
     comment: str | None = None,
     tidy: bool = True,
+    trouble: list[MtError] | None = None,
 ) -> Iterator[tuple[CaseRow, int]]:
     """Remove the directories of cases, and their records unless told otherwise; gives each with the bytes it freed.
 
     While its files go a case is REMOVING, afterwards DELETED; without `records`
-    it is again what it was.  A command that was killed in between leaves cases
-    that are REMOVING, which the next one removes.
+    it stays what it was.  A command that was killed in between leaves cases
+    that are REMOVING, which the next one removes.  A directory that cannot be
+    removed leaves its case as it was: the error is put into `trouble`, without
+    that it is raised.
     """
     gone = f"removed by {owner()}" if comment is None else comment
     for at in range(0, len(rows), CHUNK):
-        chunk = rows[at : at + CHUNK]
-        held = [territory.find(run, row) for row in chunk]
-        going = [row._replace(gen=row.gen + 1, state="REMOVING", status="LOCKED") for row in chunk]
+        going = [row._replace(gen=row.gen + 1, state="REMOVING", status="LOCKED") for row in rows[at : at + CHUNK]]
         if records:
             record(store, run_id, going)
-        for row, where in zip(chunk, held, strict=True):
-            yield row, remove(where, territory.linktree, tidy=tidy)
+        after = []
+        errors: list[MtError] = []
+        for row, now in zip(rows[at : at + CHUNK], going, strict=True):
+            try:
+                yield row, remove(territory.find(run, row), territory.linktree, tidy=tidy)
+                after.append(delete(now, gone))
+            except MtError as e:
+                errors.append(e)
+                after.append(row._replace(gen=row.gen + 2))
         if records:
-            record(store, run_id, (delete(row, gone) for row in going))
+            record(store, run_id, after)
+        if errors and trouble is None:
+            raise errors[0]
+        if trouble is not None:
+            trouble.extend(errors)
 
 
 def delete(row: CaseRow, comment: str) -> CaseRow:
