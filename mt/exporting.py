@@ -122,11 +122,8 @@ def _add_run(conn: sqlite3.Connection, store: db.Store, run: RunRow, keys: Seque
     _insert(conn, "tests", _TEST_COLUMNS, _tests(store, run, seen, attempts))
     _add_steps(conn, queries.steps(store, run.id), seen.numbers, attempts)
     _add_values(conn, queries.values(store, run.id), seen.numbers, attempts)
-    conn.execute(
-        "INSERT INTO run_stats (run_id, state, status, count) SELECT run_id, state, status, count(*) FROM tests"
-        " WHERE run_id = ? GROUP BY state, status",
-        (run.id,),
-    )
+    counts = queries.counts(store, run.id)
+    _insert(conn, "run_stats", ("run_id", "state", "status", "count"), [(run.id, *how, n) for how, n in counts.items()])
 
 
 def _look(store: db.Store, run_id: int) -> _Seen:
@@ -227,7 +224,14 @@ def _add_values(
 ) -> None:
     columns = ("test_id", *ValueRow._fields[3:])
     rows = (
-        (numbers[key], *value[3:10], value.status or "n/a", value.type)
+        (
+            numbers[key],
+            *value[3:6],
+            *(said or None for said in value[6:9]),
+            value.comment,
+            value.status or "n/a",
+            value.type,
+        )
         for value in values
         if attempts.get(key := CaseKey(value.test, value.item)) == value.attempt
     )
