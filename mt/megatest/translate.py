@@ -265,7 +265,7 @@ def _inside(old: Old) -> Commands:
         made.append(["value", "-"])
     if old.has("-runstep"):
         old.value("-logpro")  # mt step finds NAME.logpro by itself
-        made.append(["step", *note, old.value("-runstep") or "", "--", *old.args.rest])
+        made.append(["step", *note, _step_name(old.value("-runstep")), "--", *old.args.rest])
     if old.has("-step"):
         made.append(_by_hand(old, note))
     if old.has("-set-values") or old.value(":value"):
@@ -273,8 +273,10 @@ def _inside(old: Old) -> Commands:
     if old.has("-test-status"):
         state = old.option("--state", ":state")
         made.append(["result", *state, *note, *old.option("--log", "-setlog"), *words(old.value(":status") or "n/a")])
+    if old.has("-summarize-items"):
+        made.append(["rollup"])
     if not made:
-        raise NoCounterpart("mt result STATUS --log FILE names a log; the pages of items are written by themselves")
+        raise NoCounterpart("mt result STATUS --log FILE names a log")
     return made
 
 
@@ -282,8 +284,16 @@ def _by_hand(old: Old, note: list[str]) -> list[str]:
     log = old.option("--log", "-setlog") if not old.args.has("-test-status") else []
     state, status = old.value("-state", ":state"), old.value("-status", ":status") or ""
     about = ["step", *note, *log]
-    name = old.value("-step") or ""
-    return [*about, *words(name, "start" if state == "start" else "end", status)]
+    mark = "start" if state == "start" else "end"
+    if status.startswith("-") and not status[1:].isdigit():
+        raise NoCounterpart("mt step needs a status that does not begin with a dash")
+    return [*about, _step_name(old.value("-step")), mark, *([status] if status else [])]
+
+
+def _step_name(name: str | None) -> str:
+    if not name or name.startswith("-"):
+        raise NoCounterpart("mt step needs a name that does not begin with a dash")
+    return name
 
 
 def _one_value(old: Old, note: list[str]) -> list[str]:
@@ -309,10 +319,6 @@ def _env_delta(old: Old) -> Commands:
 
 def _new(old: Old) -> Commands:
     return [["new", *old.area(), *words(old.value("-create-test"))]]
-
-
-def _plain(*command: str) -> Callable[[Old], Commands]:
-    return lambda old: [[*command, *old.area()]]
 
 
 def _no(text: str) -> Callable[[Old], Commands]:
@@ -356,12 +362,12 @@ TABLE: Mapping[tuple[str, str], Callable[[Old], Commands]] = {
     ("creating", "area"): lambda old: [["init", *words(old.value("-start-dir"))]],
     ("creating", "test"): _new,
     ("upkeep", "update_meta"): _no("mt run reads the facts of each test by itself"),
-    ("upkeep", "import_db"): _plain("db", "import"),
-    ("upkeep", "sync"): _plain("db", "export"),
-    ("upkeep", "rebuild"): _plain("db", "rebuild", "--all"),
+    ("upkeep", "import_db"): lambda old: [["db", "import", *old.area(), "megatest.db"]],
+    ("upkeep", "sync"): lambda old: [["db", "export", *old.area(), "megatest.db"]],
+    ("upkeep", "rebuild"): lambda old: [["db", "rebuild", "--all", *old.area()]],
     ("upkeep", "cleanup"): lambda old: [["db", "vacuum"]],
     ("upkeep", "mark_incompletes"): _no("mt run finds tests whose worker is gone by itself"),
-    ("upkeep", "rollup"): _no("items are rolled up whenever they are asked for"),
+    ("upkeep", "rollup"): lambda old: [["rollup", *old.run(), *old.patterns()]],
     ("upkeep", "clean_cache"): _no("nothing is kept that would have to be removed"),
     ("operate", "set_run_status"): _no("the status of a run follows from its cases"),
     ("operate", "get_run_status"): _get_run_status,
