@@ -172,4 +172,4 @@ def heard(area: Area, store: Store, run: RunRow, rows: Iterable[CaseRow]) -> Non
             own = ()
         after.triggers.fire(after.change(row), own)
     after.ended(rows)
-    after.follow(now=True)
+    after.follow()

@@ -17,6 +17,7 @@ from mt.errors import MtError, why
 from mt.model import CaseRow, RunKey
 from mt.pipeline import casedir, caseenv, control, proc, saying, summary, verdict
 from mt.pipeline.steps import Passing, Rig, run_script, run_step, script_command
+from mt.pipeline.waivers import Earlier
 from mt.states import OK
 from mt.testspec import StepSpec, TestSpec, step_env
 
@@ -24,7 +25,11 @@ LAUNCH_LOG = "mt_launch.log"
 
 
 class Order(NamedTuple):
-    """What the controller asks of a worker: run this case, as this attempt."""
+    """What the controller asks of a worker: run this case, as this attempt.
+
+    `record` is the number of its record, for triggers; `before` the same case in
+    an earlier run, for waivers: both only where a test has such.
+    """
 
     number: int
     test: str
@@ -33,6 +38,8 @@ class Order(NamedTuple):
     attempt: int
     gen: int
     clean: bool
+    record: int = 0
+    before: tuple[Any, ...] | None = None
 
 
 class Setup(NamedTuple):
@@ -94,6 +101,8 @@ class Placed(NamedTuple):
     spec: TestSpec
     real: str
     env: Mapping[str, str]
+    number: int
+    before: Earlier | None
 
 
 class CaseRun:
@@ -143,7 +152,7 @@ class CaseRun:
             return self.finish(Interrupt("KILLED", "KILLED", f"killed before it began: {asked}"))
         try:
             spec, rig, real = self.prepare()
-            self.placed = Placed(spec, real, rig.env)
+            self.placed = Placed(spec, real, rig.env, self.order.record, Earlier.of(self.order.before))
             self.limit = spec.runtimelim if spec.runtimelim is not None else self.setup.limit
             if self.setup.after.listens(spec):
                 self.setup.after.begun(self.row, self.placed)

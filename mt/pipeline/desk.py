@@ -22,6 +22,7 @@ from mt.journal import Journal
 from mt.locks.filelock import held
 from mt.model import CaseKey, CaseRow, RunKey
 from mt.pipeline import control, history, skip
+from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.case import Order
 from mt.pipeline.loop import Loop
 from mt.pipeline.plan import Plan, Selection
@@ -47,9 +48,12 @@ class Ground(NamedTuple):
 class RunDesk:
     """The real Desk of one run."""
 
-    def __init__(self, ground: Ground, plan: Plan, living: Sequence[CaseRow]) -> None:
+    def __init__(
+        self, ground: Ground, plan: Plan, living: Sequence[CaseRow], after: Aftermath, sender: Sender | None = None
+    ) -> None:
         self.ground = ground
-        self.sender: Sender | None = None
+        self.after = after
+        self.sender = sender
         self.plan = plan
         self.living = {row.key: row for row in living}
         self.claims: dict[CaseKey, ExitStack] = {}
@@ -142,6 +146,10 @@ class RunDesk:
         if row is not None:
             self.living[row.key] = row
         return row is not None
+
+    def about(self, case: CaseKey, number: int) -> tuple[int, tuple[Any, ...] | None]:
+        """What a worker cannot look up (`Aftermath.about`)."""
+        return self.after.about(case, self.plan.spec_of(number))
 
     def cancel(self) -> None:
         """Ask for the end of what launchers have started."""

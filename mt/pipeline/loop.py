@@ -14,7 +14,7 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mt.errors import StoreError
 from mt.model import CaseKey, CaseRow
@@ -80,6 +80,10 @@ class Desk(Protocol):
 
     def adopted(self) -> list[CaseRow]:
         """Cases of an earlier controller's workers that have ended since the last call."""
+        ...
+
+    def about(self, case: CaseKey, number: int) -> tuple[int, tuple[Any, ...] | None]:
+        """The number of a case's record and its earlier run, for triggers and waivers."""
         ...
 
     def send(self, order: Order) -> bool:
@@ -278,7 +282,11 @@ class Loop:
         """Give one case to a worker."""
         row = self.next_row(number)
         group = self.plan.group(number)
-        order = Order(number, key.test, key.item, self.plan.item_of(number), row.attempt, row.gen, self.policy.clean)
+        record, before = self.desk.about(key, number)
+        order = Order(
+            number, key.test, key.item, self.plan.item_of(number), row.attempt, row.gen, self.policy.clean,
+            record, before,
+        )  # fmt: skip
         if self.desk.send(order):
             self.adopting[key] = number
         else:

@@ -28,13 +28,14 @@ def setup_of(
     whether every stage of a pipeline counts where the area does not say.
     """
     disk = disk_chooser(area)
+    linktree = os.path.join(area.linktree, contour) if contour else area.linktree
     stages = area.setting("setup", "pipefail")
     return Setup(
         run_id=run_id,
         run=run,
         db=area.db_dir,
         kill_dir=store.kill_dir(run_id),
-        linktree=os.path.join(area.linktree, contour) if contour else area.linktree,
+        linktree=linktree,
         host=host_name(),
         shared=shared_env(area),
         spec=area.case_spec,
@@ -45,7 +46,7 @@ def setup_of(
         every_stage=pipefail if stages is None else stages != "no",
         environment_files=EnvironmentFiles(area).write,
         contour=contour,
-        after=Aftermath(area, store, run_id, run),
+        after=Aftermath(area, store, run_id, run, linktree),
     )
 
 

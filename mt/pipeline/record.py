@@ -42,12 +42,14 @@ def fold(beats: Beats, folder: Folder) -> Beats:
         yield beat
 
 
-def follow(beats: Beats, after: Aftermath) -> Beats:
-    """Let what follows from the end of items happen now and then, after it has been folded."""
+def follow(beats: Beats, after: Aftermath, folder: Folder) -> Beats:
+    """Let what follows from the end of items happen now and then, when it has been folded."""
     for beat in beats:
         after.ended(beat.ran)
         after.ended(beat.decided)
-        after.follow()
+        if after.is_due():
+            folder.fold()
+            after.follow()
         yield beat
 
 

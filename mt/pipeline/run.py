@@ -107,14 +107,14 @@ def drive(
     run_id = store.create_run(request.run, owner=request.owner)
     with controlled(store, run_id) as ground_of, ground_of(area, request.run) as ground:
         refuse_frozen(store, run_id)
+        refuse_frozen(store, run_id)
         plan = planned(area, request)
         past = recall(ground, request)
         setup = setup_of(
             area, store, run_id, request.run, contour=request.manner.contour, pipefail=request.manner.pipefail
         )
-        desk = RunDesk(ground, plan, past.living)
-        desk.sender = sender(ground, setup)
-        after = Aftermath(area, store, run_id, request.run)
+        after = Aftermath(area, store, run_id, request.run, setup.linktree)
+        desk = RunDesk(ground, plan, past.living, after, sender(ground, setup))
         desk.register(key for key in plan.cases if key not in past.rows)
         begun()
         hooks.before(area, request.run, first=not past.rows)
@@ -128,13 +128,13 @@ def drive(
             beats = loop.beats(past.kept, past_of(past.living))
             kept = record(beats, ground.journal)
             folded = fold(kept, ground.folder)
-            followed = follow(folded, after)
+            followed = follow(folded, after, ground.folder)
             ran = sum(len(beat.ran) for beat in show(followed, progress, request.run, each))
             progress.clear()
             limits.close()
         hooks.after(area, request.run)
         ground.folder.fold()
-        after.follow(now=True)
+        after.follow()
         rows = loop.recorded
         if loop.left:
             say(describe_left(loop.left))

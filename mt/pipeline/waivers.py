@@ -16,8 +16,8 @@ import glob
 import os
 import re
 import shlex
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from mt.errors import MtError, why
 from mt.model import CaseKey, CaseRow, RunKey
@@ -42,6 +42,11 @@ class Earlier(NamedTuple):
 
     run: RunKey
     row: CaseRow
+
+    @classmethod
+    def of(cls, said: Sequence[Any] | None) -> Earlier | None:
+        """The same from what became of it on its way through JSON."""
+        return None if said is None else cls(RunKey(*said[0]), CaseRow(*said[1]))
 
 
 class Answer(NamedTuple):
