@@ -1,8 +1,8 @@
 """Carry a waiver on: a test that fails as it failed when somebody waived it (spec/runs.md 3.7, spec/config.md T35).
 
-Only asked about a case that ends FAIL and whose testconfig has `[waivers]`:
-
-    answer = waivers.decide(spec, directory, waivers.earlier(store, run_id, run.target, key), env)
+`settled` is what a worker asks about the verdict of every case; it costs
+nothing when the verdict is good.  Of a FAIL it asks `[waivers]` of the
+testconfig, and of every bad verdict the excuses of the area (`mt.excuses`).
 
 The most recent other run of the target that has the case must have it
 COMPLETED/WAIVED, and every entry `NAME RULE GLOB` must find that the files of
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from mt.errors import MtError, why
 from mt.model import CaseKey, CaseRow, RunKey
 from mt.pipeline import proc, verdict
+from mt.states import OK
 from mt.testspec import TestSpec
 
 TYPE_CHECKING = False
@@ -63,6 +64,62 @@ class Entry(NamedTuple):
     name: str
     rule: str
     file: str
+
+
+class Final(NamedTuple):
+    """A verdict after waivers and excuses, with notes for the record: what was tried and why it did (not) hold."""
+
+    status: str
+    comment: str
+    notes: tuple[str, ...] = ()
+
+
+def settled(
+    home: str,
+    run_id: int,
+    run: RunKey,
+    key: CaseKey,
+    spec: TestSpec,
+    directory: str,
+    verdict_now: tuple[str, str],
+    env: Mapping[str, str],
+    watch: proc.Watch = lambda: "",
+) -> Final:
+    """The status and comment of a case that has ended COMPLETED, from those it would have without waivers.
+
+    `home` is the area, `directory` the run directory, `env` the environment of
+    the case.  Never raises what a user can cause: a store that cannot be asked
+    excuses nothing, and is a note.
+    """
+    status, comment = verdict_now
+    if status in OK or status in ("AUTO", "n/a", "INFRA"):
+        return Final(status, comment)
+    notes: tuple[str, ...] = ()
+    if status == "FAIL" and spec.waivers:
+        answer = _carried_on(home, run_id, run, key, spec, directory, env, watch)
+        notes = (answer.why,)
+        if answer.excused:
+            return Final("WAIVED", answer.comment, notes)
+    from mt.excuses import Excuses
+
+    excuse = Excuses.read(home).of(run, key, status, comment)
+    if excuse is None:
+        return Final(status, comment, notes)
+    entry = excuse.entry
+    return Final(excuse.status, excuse.comment, (*notes, f"{status} excused by [{entry.kind} {entry.pattern}]"))
+
+
+def _carried_on(
+    home: str, run_id: int, run: RunKey, key: CaseKey, spec: TestSpec, directory: str, env: Mapping[str, str],
+    watch: proc.Watch,
+) -> Answer:  # fmt: skip
+    from mt.db import Store
+
+    try:
+        old = earlier(Store(home), run_id, run.target, key)
+    except MtError as e:
+        return _no(f"no waiver to carry on: {e.what}")
+    return decide(spec, directory, old, env, watch)
 
 
 # -- the lookup

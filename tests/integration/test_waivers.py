@@ -11,7 +11,7 @@ from recorded import Recorded
 from testarea import BIN, Area
 
 from mt.model import CaseKey, CaseRow, RunKey
-from mt.pipeline.waivers import Answer, Earlier, decide, earlier
+from mt.pipeline.waivers import Answer, Earlier, Final, decide, earlier, settled
 
 ENV = {"PATH": f"{os.defpath}:{BIN}", "HOME": "/nonexistent"}
 
@@ -139,3 +139,42 @@ def test_a_removed_case_is_as_if_it_had_never_been(area: Area) -> None:
     second.case("t", state="DELETED", status="n/a")
     found = earlier(now.store, now.id, now.key.target, CaseKey("t"))
     assert found is not None and found.run.name == "r1"
+
+
+# -- what a worker asks
+
+
+def test_a_good_verdict_is_never_looked_at_twice(tmp_path: Path) -> None:
+    test = spec("t")._replace(waivers=(("w", "f"),))
+    for status in ("PASS", "WARN", "SKIP", "WAIVED", "AUTO"):
+        found = settled("/nowhere", 1, RunKey("u", "r"), CaseKey("t"), test, str(tmp_path), (status, "x"), {})
+        assert found == Final(status, "x")
+
+
+def test_a_failure_is_settled_by_the_waiver_of_the_run_before(area: Area) -> None:
+    before, now = Recorded(area, "r1"), Recorded(area, "r2")
+    before.case("t", status="WAIVED", comment="ticket 12")
+    now.case("t", status="FAIL")
+    for run in (before, now):
+        (run.dir("t") / "out.txt").write_text("same\n")
+    test = spec("t")._replace(waivers=(("w", "out.txt"),))
+
+    def verdict() -> Final:
+        where = str(now.dir("t"))
+        return settled(str(area.home), now.id, now.key, CaseKey("t"), test, where, ("FAIL", "Failed at step a"), ENV)
+
+    assert verdict() == Final("WAIVED", "ticket 12", (f"waived as in {before.key}: w",))
+    (now.dir("t") / "out.txt").write_text("other\n")
+    assert verdict() == Final("FAIL", "Failed at step a", ("waiver 'w' does not hold: exit 1 of diff",))
+    area({"waivers.config": "[quarantine t]\nticket BUG-1\nuntil 2999-01-01\n"})
+    quarantined = verdict()
+    assert quarantined.status == "WAIVED"
+    assert quarantined.comment == "quarantined until 2999-01-01 (BUG-1): Failed at step a"
+    assert quarantined.notes[-1] == "FAIL excused by [quarantine t]"
+
+
+def test_a_store_that_cannot_be_asked_excuses_nothing_and_breaks_nothing(tmp_path: Path) -> None:
+    test = spec("t")._replace(waivers=(("w", "f"),))
+    found = settled(str(tmp_path), 1, RunKey("u", "r"), CaseKey("t"), test, str(tmp_path), ("FAIL", "x"), ENV)
+    assert (found.status, found.comment) == ("FAIL", "x")
+    assert found.notes[0].startswith("no waiver to carry on: ")
