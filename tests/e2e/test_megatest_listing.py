@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from typing import Any
 
@@ -354,6 +355,8 @@ def test_an_area_that_cannot_be_written_is_listed(recorded: Recorded) -> None:
     """spec/runs.md 5.9: works with a read-only db."""
     area = recorded.area
     whole = listed(area)
+    if os.geteuid() == 0:
+        pytest.skip("the superuser can write everywhere")
     places = [area.home / ".mtdb", area.home / ".mtdb" / "locks"]
     try:
         for place in places:

@@ -1,4 +1,4 @@
-"""megatest -list-targets, -list-db-targets, -list-disks, -show-keys, -show-config, -show-runconfig (spec/runs.md 5.11)."""
+"""megatest -list-targets, -list-disks, -show-keys, -show-config and their kin (spec/runs.md 5.11)."""
 
 from __future__ import annotations
 
@@ -119,16 +119,14 @@ def test_keys_are_a_message(full: Area, option: str) -> None:
 
 def test_the_configuration_is_an_s_expression(full: Area) -> None:
     """spec/runs.md 5.11: pretty, after expansion."""
-    assert (
-        shown(full, "-show-config").out
-        == (
-            '(("fields" ("SYSTEM" "TEXT") ("FS" "TEXT"))\n'
-            f' ("setup" ("linktree" "{full.home}/lt") ("word" "one two"))\n'
-            f' ("disks" ("disk0" "{full.home}/runs") ("disk1" "/data")))\n'
-        )
-        or len(str(full.home)) > 40
+    text = shown(full, "-show-config").out
+    assert text.startswith('(("fields" ("SYSTEM" "TEXT") ("FS" "TEXT"))\n ("setup"')
+    assert " ".join(text.split()) == (
+        '(("fields" ("SYSTEM" "TEXT") ("FS" "TEXT"))'
+        f' ("setup" ("linktree" "{full.home}/lt") ("word" "one two"))'
+        f' ("disks" ("disk0" "{full.home}/runs") ("disk1" "/data")))'
     )
-    assert shown(full, "-show-config").out == shown(full, "-show-config", "-dumpmode", "sexp").out
+    assert text == shown(full, "-show-config", "-dumpmode", "sexp").out
 
 
 def test_the_configuration_as_json_is_pairs_by_section(full: Area) -> None:
