@@ -53,14 +53,17 @@ def final(so_far: Overall, events: Sequence[Event], overruled: int) -> tuple[str
     What it said last wins over its steps, but what it said before `overruled`
     does not: there a step ended that failed or that log rules judged.  AUTO asks
     for a verdict by the measured values; one that is overruled, or said by a
-    test that goes on, only makes things worse.
+    test that goes on, only makes things worse.  A result without a state is no
+    verdict: it brings a comment or a log (`megatest -setlog`).
     """
-    results = [e for e in events if e.get("k") == "result"]
+    told = [e for e in events if e.get("k") == "result"]
+    remark = next((str(e["comment"]) for e in reversed(told) if e.get("comment")), "")
+    results = [e for e in told if e.get("state")]
     if not results:
-        return "COMPLETED", so_far.status, so_far.comment
+        return "COMPLETED", so_far.status, so_far.comment or remark
     last = results[-1]
-    state, status = str(last.get("state") or "COMPLETED"), str(last.get("status") or so_far.status)
-    comment = str(last.get("comment") or so_far.comment)
+    state, status = str(last["state"]), str(last.get("status") or so_far.status)
+    comment = remark or so_far.comment
     goes_on = state == "RUNNING" or last["at"] < overruled
     if goes_on and status.startswith("AUTO"):
         return "COMPLETED", *_worse(so_far, events, comment)

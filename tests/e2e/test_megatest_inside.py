@@ -402,6 +402,26 @@ def test_a_fold_takes_up_all_that_was_said(area: Area) -> None:
     assert logs == {("a", "own.html"), ("b", "own.html"), ("", "top.html")}
 
 
+SCRIPT = """\
+#!/bin/bash
+$MT_MEGATEST -runstep look -logpro look.logpro "ls /"
+$MT_MEGATEST -test-status :state COMPLETED :status $? -m level -set-values :value 1 :variable v
+$MT_MEGATEST -setlog own.html
+exit 0
+"""
+
+
+def test_a_log_that_is_named_later_leaves_the_result_as_it_was(area: Area) -> None:
+    """spec/runs.md 1.5 -setlog, -test-status, 3.5: rules warn (2), and any number but 0 is FAIL."""
+    rules = '(expect:warning in "LogFileBody" = 0 "w" #/etc/)\n'
+    area(
+        {"tests/t/testconfig": "[setup]\nrunscript main.sh\n", "tests/t/main.sh": SCRIPT, "tests/t/look.logpro": rules}
+    )
+    assert area.mt("run", "-t", "ubuntu/nfs", "-r", "r1", "-q").status == 1
+    (row,) = area.rows("tests", "-r", "r1")
+    assert (row["state"], row["status"], row["comment"]) == ("COMPLETED", "FAIL", "level")
+
+
 def test_the_page_of_the_items_is_written_when_it_is_asked_for(area: Area) -> None:
     """spec/runs.md 1.5 -summarize-items, spec/config.md 5.3: also when the top record has another log."""
     page = "$MT_LINKTREE/$MT_TARGET/$MT_RUNNAME/t/megatest-rollup-t.html"
