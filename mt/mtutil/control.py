@@ -100,15 +100,21 @@ class Control:
         return access.granted(rules, self.section("accesstypes"), user=user, action=action, area=area)
 
     def runkeys(self) -> dict[str, list[tuple[str, str]]]:
-        """The sections of runconfigs.config as they are written, which is where the rules are."""
+        """The keys with colons of each section of runconfigs.config as it is written: the rules.
+
+        Commands of other keys are not run.
+        """
         from mt.config import Reading, read
 
         path = os.path.join(self.home, RUNCONFIGS)
         if not os.path.exists(path):
             return {}
         env = {**os.environ, "MT_RUN_AREA_HOME": self.home}
-        config = read(path, Reading(self.home, env=env, bare_export=True))
-        return {section: config.items(section) for section in config.sections()}
+        config = read(path, Reading(self.home, env=env, mode="deferred", bare_export=True))
+        return {
+            section: [(key, config.get(section, key) or "") for key in config.keys(section) if ":" in key]
+            for section in config.sections()
+        }
 
     @contextmanager
     def held(self, what: str) -> Iterator[None]:

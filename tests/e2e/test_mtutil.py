@@ -276,6 +276,18 @@ def test_a_rule_that_cannot_be_asked_stops_no_other(control: Area) -> None:
     assert len(done.err.splitlines()) == 6
 
 
+def test_commands_of_run_variables_are_not_run_for_rules(control: Area) -> None:
+    control({"runconfigs.config": "[ubuntu/nfs]\nVAR [system touch ran]\nfast:file:run [system echo glob=*.config]\n"})
+    assert len(mtutil(control, "rungen").lines()) == 1
+    assert not (control.home / "ran").exists()
+
+
+def test_a_controlling_area_needs_no_keys(area: Area) -> None:
+    area({"megatest.config": "[setup]\npktsdirs pkts\n[areas]\nquick path=.\n"})
+    assert mtutil(area, "run", "-area", "quick").status == 0
+    assert mtutil(area, "import").err == "INFO: 1 new packets\n"
+
+
 def test_two_processes_at_once_make_a_packet_once(control: Area) -> None:
     control({"runconfigs.config": "[ubuntu/nfs]\nfast:scheduled:run cron=0 0 1 1 *\n"})
     started = [control.start("rungen", prog="mtutil") for _ in range(4)]

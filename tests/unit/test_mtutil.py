@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from mt.errors import MtError
-from mt.mtutil import access, commands, cron, packets, pairs, rules, words
+from mt.mtutil import access, commands, cron, main, packets, pairs, rules, usage, words
 from mt.mtutil.drawing import dot
 from mt.mtutil.listen import address
 from mt.mtutil.schema import schema
@@ -209,6 +211,15 @@ def test_settings_of_a_rule_are_no_scripts() -> None:
     assert isinstance(rule, rules.Rule)
     assert rule.inputs() == [("one.sh", "a b"), ("two.sh", "")]
     assert rule.cards() == [("p", "x%")]
+
+
+def test_the_page_names_every_action_and_option() -> None:
+    page = (Path(__file__).resolve().parents[2] / "man" / "mtutil.1").read_text(encoding="utf-8").replace("\\-", "-")
+    silent = {"-load", "-repl"}
+    names = [*main.ACTIONS, *words.VALUES, *words.FLAGS, *words.HELP[:1]]
+    assert [name for name in names if not re.search(rf"\B{name}\b|\b{name}\b", page) and name not in silent] == []
+    assert [name for name in names if name not in usage.TEXT and name not in {*silent, "-debug", "-immediate",
+            "-manual", "-version"}] == []  # fmt: skip
 
 
 # -- cron
