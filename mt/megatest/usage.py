@@ -44,9 +44,7 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
         ("-one-pass", "start what can start, and leave when nothing moves"),
         ("-run-wait", "wait until all is over; alone: until nothing fits the selectors any more"),
         ("-contour NAME", "a further level in the directories of the run"),
-        ("-xterm", "run each test in a window of its own"),
-        ("-no-cache", "do not keep configs that were read"),
-        ("-clean-cache", "remove such kept configs"),
+        ("-clean-cache", "remove configs that older versions kept"),
     ),
     "select": (
         ("-target V1/V2/...", "the target; also from MT_TARGET"),
@@ -66,6 +64,7 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
         ("-lock, -unlock", "protect the run from removal and change, or no longer"),
         ("-remove-runs", "remove the selected tests and their directories"),
         ("-keep-records", "with -remove-runs: only the directories"),
+        ("-kill-wait SECS", "with -remove-runs: wait at most so long for tests that are ended first"),
         ("-remove-keep N", "keep the newest N runs of each target, remove the others"),
         ("-age TIME", "with -remove-keep: only runs older than this, as 5d12h"),
         ("-actions A,...", "with -remove-keep: print, remove-runs, archive, kill-runs"),
@@ -131,8 +130,8 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
 #: read, so that old calls go on, and without any effect
 UNUSED = (
     "-days -rename-run -to -port -since -run-id -convert-to-norm -convert-to-old -use-db-cache -gui -q -transport"
-    " -daemonize -override-timeout -kill-wait -logging -local -obfuscate -syscheck -extract-skeleton -prepend-contour"
-    " -area-tag -area -sync-to -pgsync -cache-db -source-db -target-db -prefix-target"
+    " -daemonize -override-timeout -logging -local -obfuscate -syscheck -xterm -no-cache -extract-skeleton"
+    " -prepend-contour -area-tag -area -sync-to -pgsync -cache-db -source-db -target-db -prefix-target"
 ).split()
 
 STATUSES = """\
