@@ -1,0 +1,3 @@
+#!/bin/sh
+echo x > made_before
+exit 2

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "N" $(seq $1 $2)
