@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterable
 from mt import queries
 from mt.area import Area
 from mt.db import Store
-from mt.excuses import Excuses
 from mt.model import CaseKey, CaseRow, RunKey
 from mt.pipeline import itempage, waivers
 from mt.pipeline.triggers import Change, Triggers
-from mt.pipeline.waivers import Earlier
+from mt.pipeline.waivers import Earlier, Final
 from mt.stdio import say
 from mt.testspec import TestSpec
 
@@ -64,14 +63,11 @@ class Aftermath:
         number = self.number(row.key) if number is None else number
         return Change(row.test, row.item, number, row.state, row.status, row.end or row.start or time.time(), row.dir)
 
-    def excused(self, row: CaseRow, placed: Placed, watch: Callable[[], str]) -> tuple[str, str] | None:
-        """Status and comment in place of a bad one: by a waiver that is carried on, or by the area's excuses."""
-        if row.status == "FAIL" and placed.spec.waivers:
-            answer = waivers.decide(placed.spec, placed.real, placed.before, placed.env, watch)
-            if answer.excused:
-                return "WAIVED", answer.comment
-        excuse = Excuses.read(self.area.home).of(self.run, row.key, row.status, row.comment)
-        return (excuse.status, excuse.comment) if excuse else None
+    def excused(self, row: CaseRow, placed: Placed, watch: Callable[[], str]) -> Final:
+        """Status and comment of a case that has ended: a bad one may be waived, as it was before or by the area."""
+        return waivers.settled(
+            self.area.home, self.run, row, placed.spec, placed.real, placed.before, placed.env, watch
+        )  # fmt: skip
 
     def alone(self, row: CaseRow) -> None:
         """Fold, and follow the test of an item whose controller has left.

@@ -17,7 +17,7 @@ from mt.errors import MtError, why
 from mt.model import CaseRow, RunKey
 from mt.pipeline import casedir, caseenv, control, proc, saying, summary, verdict
 from mt.pipeline.steps import Passing, Rig, run_script, run_step, script_command
-from mt.pipeline.waivers import Earlier
+from mt.pipeline.waivers import Earlier, Final
 from mt.states import OK
 from mt.testspec import StepSpec, TestSpec, step_env
 
@@ -78,8 +78,8 @@ class After(Protocol):
         """A state or status was recorded: fire its triggers."""
         ...
 
-    def excused(self, row: CaseRow, placed: Placed, watch: Callable[[], str]) -> tuple[str, str] | None:
-        """Status and comment in place of a bad one (waivers); None when it stands."""
+    def excused(self, row: CaseRow, placed: Placed, watch: Callable[[], str]) -> Final:
+        """Status and comment of a case that has ended, its waivers considered."""
         ...
 
     def alone(self, row: CaseRow) -> None:
@@ -93,6 +93,15 @@ class Interrupt(NamedTuple):
     state: str
     status: str
     comment: str
+
+
+class Note(NamedTuple):
+    """Why something was decided about a case."""
+
+    test: str
+    item: str
+    attempt: int
+    text: str
 
 
 class Placed(NamedTuple):
@@ -191,8 +200,10 @@ class CaseRun:
         if end.status in OK or self.placed is None:
             return end
         row = self.row._replace(state=end.state, status=end.status, comment=end.comment)
-        excuse = self.setup.after.excused(row, self.placed, self.watch)
-        return end._replace(status=excuse[0], comment=excuse[1]) if excuse else end
+        final = self.setup.after.excused(row, self.placed, self.watch)
+        for text in final.notes:
+            self.emit("note", Note(row.test, row.item, row.attempt, text))
+        return end._replace(status=final.status, comment=final.comment)
 
     def finish(self, end: Interrupt) -> CaseRow:
         """Record the end of the case and flush: from here on it is acknowledged."""

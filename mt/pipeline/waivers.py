@@ -75,51 +75,30 @@ class Final(NamedTuple):
 
 
 def settled(
-    home: str,
-    run_id: int,
-    run: RunKey,
-    key: CaseKey,
-    spec: TestSpec,
-    directory: str,
-    verdict_now: tuple[str, str],
-    env: Mapping[str, str],
+    home: str, run: RunKey, row: CaseRow, spec: TestSpec, directory: str, old: Earlier | None, env: Mapping[str, str],
     watch: proc.Watch = lambda: "",
-) -> Final:
-    """The status and comment of a case that has ended COMPLETED, from those it would have without waivers.
+) -> Final:  # fmt: skip
+    """The status and comment of a case that has ended COMPLETED, from those of `row`, which it has without waivers.
 
-    `home` is the area, `directory` the run directory, `env` the environment of
-    the case.  Never raises what a user can cause: a store that cannot be asked
-    excuses nothing, and is a note.
+    `home` is the area, `directory` the run directory, `old` the case in an
+    earlier run (asked for only where the test has waivers), `env` the
+    environment of the case.  Raises nothing that a user can cause.
     """
-    status, comment = verdict_now
-    if status in OK or status in ("AUTO", "n/a", "INFRA"):
-        return Final(status, comment)
+    if row.status in OK or row.status in ("AUTO", "n/a", "INFRA"):
+        return Final(row.status, row.comment)
     notes: tuple[str, ...] = ()
-    if status == "FAIL" and spec.waivers:
-        answer = _carried_on(home, run_id, run, key, spec, directory, env, watch)
+    if row.status == "FAIL" and spec.waivers:
+        answer = decide(spec, directory, old, env, watch)
         notes = (answer.why,)
         if answer.excused:
             return Final("WAIVED", answer.comment, notes)
     from mt.excuses import Excuses
 
-    excuse = Excuses.read(home).of(run, key, status, comment)
+    excuse = Excuses.read(home).of(run, row.key, row.status, row.comment)
     if excuse is None:
-        return Final(status, comment, notes)
+        return Final(row.status, row.comment, notes)
     entry = excuse.entry
-    return Final(excuse.status, excuse.comment, (*notes, f"{status} excused by [{entry.kind} {entry.pattern}]"))
-
-
-def _carried_on(
-    home: str, run_id: int, run: RunKey, key: CaseKey, spec: TestSpec, directory: str, env: Mapping[str, str],
-    watch: proc.Watch,
-) -> Answer:  # fmt: skip
-    from mt.db import Store
-
-    try:
-        old = earlier(Store(home), run_id, run.target, key)
-    except MtError as e:
-        return _no(f"no waiver to carry on: {e.what}")
-    return decide(spec, directory, old, env, watch)
+    return Final(excuse.status, excuse.comment, (*notes, f"{row.status} excused by [{entry.kind} {entry.pattern}]"))
 
 
 # -- the lookup

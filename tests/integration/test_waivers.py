@@ -147,7 +147,8 @@ def test_a_removed_case_is_as_if_it_had_never_been(area: Area) -> None:
 def test_a_good_verdict_is_never_looked_at_twice(tmp_path: Path) -> None:
     test = spec("t")._replace(waivers=(("w", "f"),))
     for status in ("PASS", "WARN", "SKIP", "WAIVED", "AUTO"):
-        found = settled("/nowhere", 1, RunKey("u", "r"), CaseKey("t"), test, str(tmp_path), (status, "x"), {})
+        row = CaseRow("t", "", status=status, comment="x")
+        found = settled("/nowhere", RunKey("u", "r"), row, test, str(tmp_path), None, {})
         assert found == Final(status, "x")
 
 
@@ -160,8 +161,9 @@ def test_a_failure_is_settled_by_the_waiver_of_the_run_before(area: Area) -> Non
     test = spec("t")._replace(waivers=(("w", "out.txt"),))
 
     def verdict() -> Final:
-        where = str(now.dir("t"))
-        return settled(str(area.home), now.id, now.key, CaseKey("t"), test, where, ("FAIL", "Failed at step a"), ENV)
+        row = CaseRow("t", "", status="FAIL", comment="Failed at step a")
+        old = earlier(now.store, now.id, now.key.target, CaseKey("t"))
+        return settled(str(area.home), now.key, row, test, str(now.dir("t")), old, ENV)
 
     assert verdict() == Final("WAIVED", "ticket 12", (f"waived as in {before.key}: w",))
     (now.dir("t") / "out.txt").write_text("other\n")
@@ -173,8 +175,9 @@ def test_a_failure_is_settled_by_the_waiver_of_the_run_before(area: Area) -> Non
     assert quarantined.notes[-1] == "FAIL excused by [quarantine t]"
 
 
-def test_a_store_that_cannot_be_asked_excuses_nothing_and_breaks_nothing(tmp_path: Path) -> None:
+def test_a_failure_that_never_ran_before_is_not_excused(tmp_path: Path) -> None:
     test = spec("t")._replace(waivers=(("w", "f"),))
-    found = settled(str(tmp_path), 1, RunKey("u", "r"), CaseKey("t"), test, str(tmp_path), ("FAIL", "x"), ENV)
+    row = CaseRow("t", "", status="FAIL", comment="x")
+    found = settled(str(tmp_path), RunKey("u", "r"), row, test, str(tmp_path), None, ENV)
     assert (found.status, found.comment) == ("FAIL", "x")
     assert found.notes[0].startswith("no waiver to carry on: ")
