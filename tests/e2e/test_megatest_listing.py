@@ -214,6 +214,17 @@ def test_a_status_that_was_set_by_hand_is_that_of_the_run(recorded: Recorded) ->
     assert "comment: seen by me fail_count" in listed(recorded.area)
 
 
+def test_a_record_of_the_old_program_shows_its_host(area: Area) -> None:
+    """spec/runs.md 5.9, 6.5: what was imported with a test, in its details and as numbers."""
+    run = Recorded(area)
+    run.case("a", status="FAIL")
+    text = "imported: cpuload=0.52 diskfree=1000 archived=3 uname=Linux h1 5.4 x86_64"
+    run.tell("note", test="a", item="", attempt=1, text=text)
+    assert "cpuload:  0.52\n         diskfree: 1000\n         uname:    Linux h1 5.4 x86_64\n" in listed(area)
+    (test,) = json.loads(listed(area, "-dumpmode", "json"))[TARGET]["r1"]["data"].values()
+    assert [test[name] for name in ("cpuload", "diskfree", "archived")] == [0.52, 1000, 3]
+
+
 # -- fields
 
 
