@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mt.config import Config
     from mt.mtutil.talk import Talk
 
-#: the lock that a processor of packets holds, in each directory of packets
+#: the lock that a dispatcher holds, in each directory of packets
 LOCK = ".mtutil.lock"
 DEFAULT_MAXLOAD = 1.1
 
@@ -117,8 +117,8 @@ class Control:
         }
 
     @contextmanager
-    def held(self, what: str) -> Iterator[None]:
-        """Hold the locks of all packet directories for the block, so that nobody else processes them meanwhile."""
+    def held(self) -> Iterator[None]:
+        """Hold the locks of all packet directories for the block, so that nobody else dispatches meanwhile."""
         from mt.locks.filelock import held
 
         with ExitStack() as stack:
@@ -127,7 +127,7 @@ class Control:
                     os.makedirs(directory, exist_ok=True)
                 except OSError as e:
                     raise MtError(f"cannot make '{directory}': {why(e)}") from e
-                stack.enter_context(held(os.path.join(directory, LOCK), what=what))
+                stack.enter_context(held(os.path.join(directory, LOCK), what="dispatch"))
             yield
 
     def _full(self, path: str) -> str:

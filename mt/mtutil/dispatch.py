@@ -69,7 +69,7 @@ class Dispatcher:
     def run(self) -> int:
         """Judge and start all of them; gives the number of commands started."""
         directories = self.control.packet_directories
-        with self.control.held("dispatch"):
+        with self.control.held():
             importing.take_in(self.store, directories, self.talk, self.now)
             return sum(self._one(uuid, directory, directories) for uuid, directory in self.store.pending())
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mt.errors import MtError
+from mt.errors import BusyError, MtError
+from mt.locks.filelock import held
 from mt.mtutil import files, importing, pairs, rules, sensing
 from mt.mtutil.control import target_for
 from mt.mtutil.packets import make
@@ -20,26 +21,40 @@ if TYPE_CHECKING:
     from mt.mtutil.talk import Talk
 
 
+#: how long to wait for another process that asks the same rules, in seconds
+PATIENCE = 10.0
+
+
 def generate(control: Control, store: PacketStore, user: str, talk: Talk, now: float) -> int:
-    """Write the packets that are due; gives their number.  A rule that cannot be asked stops no other."""
-    count = 0
-    directories = control.packet_directories
-    with control.held("rungen"):
-        importing.take_in(store, directories, talk, now)
-        for rule in rules.find(control.runkeys()):
-            if isinstance(rule, MtError):
-                talk.failure(rule)
-                continue
-            try:
-                made = list(_packets(control, store, rule, user, talk, now))
-            except MtError as e:
-                talk.failure(e)
-                continue
-            for packet in made:
-                files.write(directories[0], packet)
-                talk.print(f"{packet.id} {packet.get('A')} {packet.get('G')} {packet.get('t')} {packet.get('n')}")
-            count += store.add((directories[0], packet) for packet in made)
-    return count
+    """Write the packets that are due; gives their number.
+
+    A rule that cannot be asked stops no other.  While another process asks
+    the rules of this area they are left to it: a script may take long, and
+    dispatching must not wait for it.
+    """
+    try:
+        with held(f"{control.store_path}.lock", wait=PATIENCE, what="rungen"):
+            importing.take_in(store, control.packet_directories, talk, now)
+            return sum(_one(control, store, rule, user, talk, now) for rule in rules.find(control.runkeys()))
+    except BusyError as e:
+        talk.note(f"rules are not asked: {e.what}")
+        return 0
+
+
+def _one(control: Control, store: PacketStore, rule: Rule | MtError, user: str, talk: Talk, now: float) -> int:
+    """Write the packets of one rule, or say why there can be none."""
+    try:
+        if isinstance(rule, MtError):
+            raise rule
+        made = list(_packets(control, store, rule, user, talk, now))
+    except MtError as e:
+        talk.failure(e)
+        return 0
+    directory = control.packet_directories[0]
+    for packet in made:
+        files.write(directory, packet)
+        talk.print(f"{packet.id} {packet.get('A')} {packet.get('G')} {packet.get('t')} {packet.get('n')}")
+    return store.add((directory, packet) for packet in made)
 
 
 def _packets(control: Control, store: PacketStore, rule: Rule, user: str, talk: Talk, now: float) -> Iterator[Packet]:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from mt.errors import MtError
-from mt.mtutil import cron, files, importing, listen, packets, pairs, sensing, store
+from mt.locks.filelock import held
+from mt.mtutil import control, cron, files, importing, listen, packets, pairs, rungen, sensing, store
 from mt.mtutil.rules import Rule
 from mt.mtutil.talk import Talk
 
@@ -260,6 +261,22 @@ def test_without_the_program_a_fossil_rule_is_one_clear_line(tmp_path: Path, mon
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MtError, match="fossil is not installed"):
         sensing.due(rule("q:fossil:run", "r.fossil=trunk"), moment(tmp_path))
+
+
+def test_rules_are_left_to_who_asks_them_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script that takes long must not make processors pile up."""
+    config = "[setup]\npktsdirs pkts\n[areas]\nhere path=.\n[contours]\nq areas=here\n"
+    (tmp_path / "megatest.config").write_text(config)
+    (tmp_path / "runconfigs.config").write_text("[a/b]\nq:scheduled:run cron=* * * * *\n")
+    area = control.Control.open({"MT_RUN_AREA_HOME": str(tmp_path)}, Talk())
+    monkeypatch.setattr(rungen, "PATIENCE", 0.0)
+    with store.opened(area.store_path) as db:
+        with held(f"{area.store_path}.lock"):
+            assert rungen.generate(area, db, "ann", Talk(), NOW) == 0
+        assert "rules are not asked: cannot lock" in capsys.readouterr().err
+        assert rungen.generate(area, db, "ann", Talk(), NOW) == 1
 
 
 # -- messages
