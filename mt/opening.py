@@ -106,7 +106,7 @@ class Opening:
         self.runconfigs = read(path, reading)
         self.problems.extend(self.runconfigs.problems)
         self.runvars = (*self.runconfigs.items("default"), *self.runconfigs.items(target))
-        self.env.update(_exportable(self.runvars))
+        self.env.update(_raw(self.runvars))
 
     def _area_name(self) -> str:
         named = self.config.get("setup", "area-name") or self.config.get("setup", "testsuite") or ""
@@ -132,7 +132,7 @@ class Opening:
         """The environment in the order of spec/config.md 5.1, as far as it is the same for all tests."""
         changed = {k: v for k, v in self.env.items() if self.environ.get(k) != v}
         kept = {k: v for k, v in self.environ.items() if k in self.env}
-        env = Env(kept).child(changed, source=CONFIG).child(_exportable(self.runvars), source="runconfigs")
+        env = Env(kept).child(changed, source=CONFIG).child(_raw(self.runvars), source="runconfigs")
         for source, values in self.overrides():
             env = env.child(values, source=source)
         return env
@@ -141,3 +141,12 @@ class Opening:
 def _exportable(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Those pairs that an environment can hold."""
     return {k: v for k, v in pairs if k and "=" not in k and "\0" not in k and "\0" not in v}
+
+
+def _raw(pairs: Pairs) -> dict[str, str]:
+    """Run variables as they are exported before any test is read: as written, the shell expands them later (R5, R6).
+
+    One that names itself (`PATH $HOME/bin:$PATH`) stays as it was inherited
+    until then: as written it would hide what it wants to add to.
+    """
+    return {k: v for k, v in _exportable(pairs).items() if f"${k}" not in v and f"${{{k}}}" not in v}

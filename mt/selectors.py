@@ -91,10 +91,17 @@ def _is_word(word: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def item_rule(pattern: str) -> re.Pattern[str]:
-    """The regular expression of one item map line; raises ConfigError when it is none."""
+    """The regular expression of one item map line; raises ConfigError when it is none.
+
+    Maps are written for an engine that knows some things that `re` does not, such as `[[:digit:]]`.
+    """
     try:
+        if "[:" in pattern or "(?" in pattern:
+            from mt.scheme.patterns import compile_pattern
+
+            return compile_pattern(pattern)
         return re.compile(pattern)
-    except re.error as e:
+    except (re.error, ValueError) as e:
         raise ConfigError(f"bad item map '{pattern}': {e}") from e
 
 

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from mt.config import Config, Problem, programs
 from mt.durations import read_duration
-from mt.selectors import ItemMaps, Lines
+from mt.errors import ConfigError
+from mt.selectors import ItemMaps, Lines, item_rule
 
 Pairs = tuple[tuple[str, str], ...]
 #: the variables of one item with their values, in the order of the file
@@ -286,9 +287,9 @@ class _Maker:
     def _check_map(self, section: str, key: str, lines: Lines) -> None:
         for pattern, _ in lines:
             try:
-                re.compile(pattern)
-            except re.error as e:
-                self._report(section, key, f"bad item map '{pattern}': {e}")
+                item_rule(pattern)
+            except ConfigError as e:
+                self._report(section, key, e.what)
 
     def _items_deferred(self) -> bool:
         config = self.config

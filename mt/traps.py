@@ -12,6 +12,8 @@ from typing import NamedTuple
 from mt.config import Config, Problem
 from mt.config.lines import HEADER, cut_programs, numbered
 from mt.durations import read_duration
+from mt.errors import ConfigError
+from mt.selectors import item_rule
 from mt.states import STATES, STATUSES
 
 TYPE_CHECKING = False
@@ -220,8 +222,8 @@ def item_maps(maps: Iterable[tuple[str, str, Iterable[tuple[str, str]]]], config
     for section, key, lines in maps:
         for pattern, _ in lines:
             try:
-                hit = re.search(pattern, "\0")
-            except re.error:
+                hit = item_rule(pattern).search("\0")
+            except ConfigError:
                 continue  # told when the test was read
             if hit is not None and not hit.group():
                 where = config.where(section, key) or ""

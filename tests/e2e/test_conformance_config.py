@@ -282,6 +282,15 @@ def test_variables_without_a_value_are_once_and_empty_in_megatest_sh(area: Area)
     assert len(names) == len(set(names))
 
 
+def test_a_run_variable_may_add_to_what_it_finds(area: Area) -> None:
+    """R5, R6; deviation: raw, `$PATH` of itself would hide the inherited one from the shell that expands it."""
+    area({"runconfigs.config": f"[default]\nPATH $HOME/bin:$PATH\nX one\nX2 $X2+\n[{TARGET}]\nPATH ${{PATH}}:/last\n"})
+    area.test("a", "echo $PATH", 'test "$X2" = first+')
+    assert ran(area, env={"X2": "first"}) == {"a": "PASS"}
+    path = log(area, "a/s1.log").strip()
+    assert path.startswith(f"{area.env['HOME']}/bin:{area.env['PATH']}:/last")
+
+
 @pytest.mark.parametrize("target", ["a", "a/b/c", "a/", "/b"])
 def test_a_target_has_one_value_for_each_key(area: Area, target: str) -> None:
     """R3."""

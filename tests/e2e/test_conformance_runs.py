@@ -130,6 +130,7 @@ MAPS = [
     ("aa", "a b", "ba"), ("testcase1/item.1", ".* %", "%"), ("bork/7", "bork blah", "blah/7"),
     ("testcase1/item.1", "([^/]+)/.* X1234/%/\\1\nX(\\d+) \\1", "1234/%/testcase1"),
     ("layout/ntran", "/.*", "layout"), ("1/aa", "(\\d+)/aa aa/\\1", "aa/1"), ("x/y/z", "/ -", "x-y/z"),
+    ("case12/x", "[[:alpha:]]+([[:digit:]]+)/ \\1-", "12-x"), ("AB/x", "(?i)ab/", "x"),
     ("baz/bar/foo", "^([^/]+)/([^/]+)/([^/]+)$ \\3/\\2/\\1", "foo/bar/baz"),
 ]  # fmt: skip
 
