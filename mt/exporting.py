@@ -112,7 +112,9 @@ def _insert(conn: sqlite3.Connection, table: str, columns: Sequence[str], rows: 
 def _add_run(conn: sqlite3.Connection, store: db.Store, run: RunRow, keys: Sequence[str]) -> None:
     words = run.target.split("/")
     values = [*words, *[""] * len(keys)][: len(keys)]
-    state = "locked" if run.said.get("frozen") else "deleted" if run.state == "DELETED" else "new"
+    state = "deleted" if run.state == "DELETED" else "new"
+    if "frozen" in run.said:
+        state = "locked" if run.said["frozen"] else "unlocked"
     status = str((run.said.get("set_status") or {}).get("status") or "n/a")
     row = [run.id, *values, run.name, state, status, run.owner, int(run.start), run.comment, int(run.end or run.start)]
     columns = ["id", *keys, "runname", "state", "status", "owner", "event_time", "comment", "last_update"]
@@ -163,7 +165,7 @@ def _above(first: CaseRow, top: queries.Top, comment: str) -> CaseRow:
     """The top record of an iterated test, from its first item and what its items roll up to."""
     where = first.dir.removesuffix(f"/{first.item}")
     return CaseRow(
-        top.test, "", state=top.state, status=top.status, host=first.host, start=first.start,
+        top.test, "", attempt=0, state=top.state, status=top.status, host=first.host, start=first.start,
         dir=where if where != first.dir else "", comment=comment,
     )  # fmt: skip
 
@@ -174,11 +176,12 @@ def _test(run: RunRow, row: CaseRow, seen: _Seen) -> tuple[Any, ...]:
     good, bad = seen.tallies.get(key, (0, 0))
     secs = time.time() - row.start if row.state in LIVE and row.start else row.secs
     where = row.dir or "/tmp/badname"  # noqa: S108 - the word of the old schema
+    log = f"megatest-rollup-{row.test}.html" if row.attempt == 0 else USUAL_LOG
     changed = int(row.end or row.start or run.start)
     return (
         seen.numbers[key], run.id, row.test, row.item, row.state, row.status, row.host or "n/a",
         olddb.number(facts.get("cpuload", -1)), int(olddb.number(facts.get("diskfree", -1))),
-        facts.get("uname", "n/a"), where, _disk_dir(where), row.pid, seen.logs.get(key, USUAL_LOG), int(secs),
+        facts.get("uname", "n/a"), where, _disk_dir(where), row.pid, seen.logs.get(key, log), int(secs),
         row.comment, int(row.start or run.start), bad, good, int(olddb.number(facts.get("archived", 0))), changed,
     )  # fmt: skip
 

@@ -156,3 +156,18 @@ def test_facts_of_a_host_come_back_from_their_note() -> None:
     assert facts_of("imported: cpuload=0.5 diskfree=40 archived=3 uname=Linux h1 4.4") == {
         "cpuload": "0.5", "diskfree": "40", "archived": "3", "uname": "Linux h1 4.4",
     }  # fmt: skip
+
+
+def test_a_run_that_was_thawed_is_unlocked_and_a_top_record_has_the_page_of_its_items(
+    store: Store, tmp_path: Path
+) -> None:
+    run = store.create_run(RunKey("u/n", "r1"), owner="ann")
+    with Journal(store.journal_dir(run)) as journal:
+        journal.emit("run", frozen=None)
+        journal.emit_row("case", CaseRow("a", "1", 1, 1, "COMPLETED", "PASS", dir="/lt/u/n/r1/a/1"))
+    export_db(store, str(tmp_path / "out.db"), KEYS)
+    assert oldsample.rows(tmp_path / "out.db", "SELECT state FROM runs") == [("unlocked",)]
+    assert oldsample.rows(tmp_path / "out.db", "SELECT item_path, rundir, final_logf FROM tests ORDER BY 1") == [
+        ("", "/lt/u/n/r1/a", "megatest-rollup-a.html"),
+        ("1", "/lt/u/n/r1/a/1", "logs/final.log"),
+    ]
