@@ -155,5 +155,31 @@ def command(precmd: str, what: list[str], run: RunRow, talk: Talk) -> None:
 
 
 def archive(args: Args, talk: Talk) -> int:
-    """Save, save and remove, or restore the tests that are meant (5.7)."""
-    raise Refused(1, "x")
+    """Save, save and remove, or restore the tests that are meant (5.7); keep-html is the same as save (C5)."""
+    from mt.pipeline.shelf import NoDisks
+
+    what = args.value("-archive") or ""
+    here = entered(args, talk, pattern=True)
+    if what not in ("save", "save-remove", "keep-html", "restore"):
+        raise Refused(1, f"-archive {what}: one of save, save-remove, keep-html, restore")
+    try:
+        for run, rows in select(args, here.store, here.area) if here.store is not None else ():
+            if rows:
+                archived(here, run, rows, what, talk)
+    except NoDisks as e:
+        talk.say(0, "FATAL: No archive disks found. Please add disks with enough space to [archive-disks].")
+        raise Refused(1, e.what) from e
+    return 0
+
+
+def archived(here: Here, run: RunRow, rows: list[CaseRow], what: str, talk: Talk) -> None:
+    """Save or restore tests of one run; what cannot be is warned of."""
+    from mt.pipeline import archiving
+
+    ground = archiving.ground_of(here.area.home, _store(here), run)
+    if what == "restore":
+        done = archiving.restore(ground, rows, talk.warn)
+    else:
+        done = archiving.save(ground, rows, talk.warn, clear=what == "save-remove")
+    for each in done:
+        talk.info(0, f"{each.what} {run.key}//{each.row.key}: {each.file}")

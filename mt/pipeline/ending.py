@@ -46,7 +46,8 @@ def ended(
         pause(_LOOK)
         left = list(_live(store, run_id, left))
     record(store, run_id, [row._replace(gen=row.gen + 1, state="FAILEDKILL", status="n/a") for row in left])
-    return [now for row in rows for now in cases(store, run_id, key=row.key)]
+    recorded = {row.key: row for row in cases(store, run_id)}
+    return [recorded[row.key] for row in rows if row.key in recorded]
 
 
 def _bury(store: Store, run_id: int, living: Sequence[CaseRow]) -> set[object]:

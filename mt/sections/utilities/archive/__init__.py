@@ -1,0 +1,1 @@
+"""save run directories elsewhere, and bring them back"""
