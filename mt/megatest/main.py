@@ -78,6 +78,10 @@ ACTIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 )  # fmt: skip
 
 
+#: modules whose actions change what is recorded
+WRITERS = ("running", "operate", "removing")
+
+
 def action_of(args: Args) -> tuple[str, str] | None:
     """Module and function for a command line; None when it asks for nothing."""
     for options, module, function in ACTIONS:
@@ -139,4 +143,9 @@ def _act(args: Args, talk: Talk) -> int:
 
         talk.say(0, f"mt: {shown(args)}")
     module, function = found
-    return int(getattr(import_module(f"mt.megatest.{module}"), function)(args, talk))
+    status = int(getattr(import_module(f"mt.megatest.{module}"), function)(args, talk))
+    if module in WRITERS:
+        from mt.megatest.upkeep import renew
+
+        renew(args, talk)
+    return status

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from mt.errors import MtError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mt.area import Area
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 #: where an area of the old program has its records
 OLD_DB = "megatest.db"
+#: an area with more records than this has its file written on demand only
+MIRRORED = 20000
 #: where such a file goes before one that mt writes takes its place
 KEPT_DB = "megatest.db.before-mt"
 
@@ -73,6 +77,36 @@ def sync(args: Args, talk: Talk) -> int:
         done = export_db(Store(area.home, create=True), path, area.keys)
     print(f"Synced {done} records to {OLD_DB}")
     return 0
+
+
+def renew(args: Args, talk: Talk) -> None:
+    """After a command that writes: let the area's megatest.db follow, for scripts that read it (6.4).
+
+    Left alone: a file of the old program, one of a large area (-sync-to-megatest.db
+    writes that), and what cannot be written now, which is nothing but a copy.
+    """
+    from mt.db import has_bytes
+    from mt.exporting import export_db, is_ours
+    from mt.megatest.prepare import open_area
+    from mt.megatest.selecting import store_of
+    from mt.megatest.talk import Refused, Talk
+    from mt.queries import find_runs
+
+    quiet = Talk(args, {})
+    quiet.shown = lambda level: False  # the command itself has said what there was to say
+    try:
+        area = open_area(args, quiet)
+        store = store_of(area)
+        path = os.path.join(area.home, OLD_DB)
+        if store is None:
+            return
+        if has_bytes(path) and not is_ours(path):
+            talk.info(1, f"{OLD_DB} is of the old program: -import-{OLD_DB} takes over its runs")
+            return
+        if sum(n for run in find_runs(store) for n in run.counts.values()) <= MIRRORED:
+            export_db(store, path, area.keys)
+    except (MtError, Refused) as e:
+        talk.info(1, f"{OLD_DB} is not renewed: {e}")
 
 
 def _store(args: Args, talk: Talk) -> Store | None:
