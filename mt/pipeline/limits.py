@@ -1,7 +1,8 @@
 """How much may run at once: slots, job groups, the machine's load, and make's job server.
 
 With nothing running one case may always start, so the run always moves
-(spec/style.md 1.3).
+(spec/style.md 1.3); only where the area itself says how much may run at once
+in all its runs together does it wait for the others.
 """
 
 from __future__ import annotations
@@ -9,6 +10,49 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+
+from mt.locks.places import Places
+
+
+class Shared:
+    """What all runs of an area may do together: its jobs (None: as many as they like) and its job groups.
+
+    A run within a test of the same area (`nested`) may always run one case: the
+    test that waits for it has a place already.
+    """
+
+    def __init__(
+        self, directory: str, jobs: int | None = None, groups: Mapping[str, int] | None = None, *, nested: bool = False
+    ) -> None:
+        self.jobs = Places(directory, "jobs", jobs) if jobs is not None and jobs > 0 else None
+        self.groups = {name: Places(directory, f"group {name}", size) for name, size in (groups or {}).items()}
+        self.nested = nested
+
+    def room(self, running: int) -> bool:
+        """Whether one more case than those that run may start."""
+        return self.jobs is None or len(self.jobs) > running or self.jobs.take() or (self.nested and not running)
+
+    def room_in(self, group: str, running: int) -> bool:
+        """Whether one more case of a group than those that run may start."""
+        places = self.groups.get(group)
+        return places is None or len(places) > running or places.take() or (self.nested and not running)
+
+    def keep(self, running: int, in_group: Mapping[str, int]) -> None:
+        """Give back what is not needed for what runs."""
+        if self.jobs is not None:
+            self.jobs.give(running)
+        for name, places in self.groups.items():
+            places.give(in_group.get(name, 0))
+
+    def handed_on(self) -> list[int]:
+        """The descriptors of the places of what runs, for whoever goes on with it when this process leaves."""
+        return list(self.jobs.held) if self.jobs is not None else []
+
+    def close(self) -> None:
+        """Give all back that was not handed on."""
+        for places in (self.jobs, *self.groups.values()):
+            if places is not None:
+                places.close()
 
 
 class Limits:
@@ -21,12 +65,14 @@ class Limits:
         max_load: float | None = None,
         tokens: JobServer | None = None,
         load: Callable[[], float] = lambda: os.getloadavg()[0],
+        shared: Shared | None = None,
     ) -> None:
         self.slots = max(slots, 1)
         self.groups = dict(groups or {})
         self.max_load = max_load
         self.tokens = tokens
         self.load = load
+        self.shared = shared
         self.running = 0
         self.in_group: dict[str, int] = {}
 
@@ -36,14 +82,18 @@ class Limits:
             return f"all {self.slots} slots are taken"
         if self.running and self.max_load is not None and self.load() > self.max_load:
             return f"the load of this machine is over {self.max_load:g}"
+        if self.shared is not None and not self.shared.room(self.running):
+            return "other runs of this area do all that may be done at once"
         if self.running and self.tokens is not None and not self.tokens.take():
             return "make's job server has no token"
         return ""
 
     def group_full(self, group: str) -> bool:
         """Whether a job group has as many running cases as it may have."""
-        limit = self.groups.get(group)
-        return limit is not None and self.in_group.get(group, 0) >= limit
+        limit, running = self.groups.get(group), self.in_group.get(group, 0)
+        if limit is None:
+            return False
+        return running >= limit or (self.shared is not None and not self.shared.room_in(group, running))
 
     def start(self, group: str) -> None:
         """One more runs."""
@@ -56,6 +106,8 @@ class Limits:
         self.running -= 1
         if group:
             self.in_group[group] -= 1
+        if self.shared is not None:
+            self.shared.keep(self.running, self.in_group)
         if self.tokens is not None:
             self.tokens.give(keep=max(self.running - 1, 0))
 
@@ -63,6 +115,8 @@ class Limits:
         """Give everything back."""
         if self.tokens is not None:
             self.tokens.give(keep=0)
+        if self.shared is not None:
+            self.shared.close()
 
 
 class JobServer:
