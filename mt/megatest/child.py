@@ -27,8 +27,8 @@ def execute(args: Args, talk: Talk) -> int:
         parcel = Parcel.unpacked(args.value("-execute") or "")
     except (ValueError, TypeError) as e:
         raise Refused(1, f"cannot read the order of -execute: {e}") from e
-    environ = {k: v for k, v in os.environ.items() if k not in ("MT_RUN_AREA_HOME", "MT_CMDINFO")}
-    area = Area.open(parcel.home, target=parcel.target, run=parcel.run, environ=environ)
+    variables = {k: v for k, v in os.environ.items() if k not in ("MT_RUN_AREA_HOME", "MT_CMDINFO")}
+    area = Area.open(parcel.home, target=parcel.target, run=parcel.run, environ=variables)
     store = Store(area.home, create=True)
     run = RunKey(parcel.target, parcel.run)
     setup = setup_of(area, store, parcel.run_id, run, contour=parcel.contour, pipefail=parcel.pipefail)

@@ -48,14 +48,14 @@ def needed(args: Args, *, run: bool = True, pattern: bool = False) -> tuple[str,
 def open_area(args: Args, talk: Talk, target: str | None = None, run: str | None = None) -> Area:
     """Find and read the area; raises Refused: 2 without an area, 1 for one that cannot be set up (M1, R3, R4)."""
     config = args.value("-config") or CONFIG
-    environ = {k: v for k, v in os.environ.items() if target is None or k != "MT_TARGET"}
+    variables = {k: v for k, v in os.environ.items() if target is None or k != "MT_TARGET"}
     if talk.debug:
-        environ["MT_DEBUG_MODE"] = talk.debug
+        variables["MT_DEBUG_MODE"] = talk.debug
     asked = target if target and not is_pattern(target) else None
     switches: dict[str, str | bool] = {**args.values, **dict.fromkeys(args.flags, True)}
     try:
         area = Area.open(
-            None, target=asked, run=run, environ=environ, setvars=pairs(args.value("-setvars")), args=switches,
+            None, target=asked, run=run, environ=variables, setvars=pairs(args.value("-setvars")), args=switches,
             append=args.value("-append-config"), config=config, known_target=args.has("-reqtarg"),
         )  # fmt: skip
     except ConfigError as e:
