@@ -32,6 +32,7 @@ MEGATEST: Table = {
     "validvalues": _words("state status cleanrerun-states cleanrerun-statuses"),
     "runs": _words("pre-hook post-hook"),
     "archive": _words("minspace bup compress"),
+    "clean": _words("keep older failed passed logs"),
     "server": _words(
         "homehost hostname lowport timeout runtime numservers force required daemonize delay-on-busy transport"
         " sync-stale-seconds minimum-intersync-delay"
