@@ -325,12 +325,15 @@ def test_priorities_and_prerequisites_order_the_starts(area: Area) -> None:
     for name, priority in {"p1": "1", "p10": "10", "p5": "5", "p0": "none", "m": "-1"}.items():
         area.test(name, NOTE, more=f"[requirements]\npriority {priority}\n")
     area.test("after", NOTE, waiton="m", more="[requirements]\npriority 99\n")
-    ran(area, "-j", "1")
+    area({"megatest.config": CONFIG.replace("max_concurrent_jobs 4", "max_concurrent_jobs 1")})
+    ran(area)
     assert order(area) == ["p10", "p5", "p1", "p0", "m", "after"]
 
 
+#: a case that is there for a while, and how many of its test it finds there
 BUSY = (
-    "mkdir $MT_RUN_AREA_HOME/{0}.$N; ls -d $MT_RUN_AREA_HOME/{0}.* | wc -l; sleep 0.2; rmdir $MT_RUN_AREA_HOME/{0}.$N"
+    "mkdir $MT_RUN_AREA_HOME/{0}.$MT_RUNNAME.$N; ls $MT_RUN_AREA_HOME | grep -c ^{0}[.]; sleep 0.2;"
+    " rmdir $MT_RUN_AREA_HOME/{0}.$MT_RUNNAME.$N"
 )
 
 
