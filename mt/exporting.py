@@ -1,44 +1,38 @@
 """Write what an area records as a `megatest.db` of Megatest 1.65, for scripts that read one (spec/runs.md 6.1, 6.5).
 
-The file is made anew beside its place and takes it by rename, so a reader sees
-the old one or the new one.  A file that mt did not write is never replaced
+The file is made beside its place and takes it by rename, so a reader sees the
+old one or the new one.  A file that mt did not write is never replaced
 unawares: it may be the only record of what the old program ran.  Numbers of
 tests are those of `queries.numbers`, which the old listings show too.
+
+A file of ours says of which area it is and after which fold of each run it was
+written (vars of metadat), so only runs that changed since are written again,
+into a copy; when none did, nothing is written.
 """
 
 from __future__ import annotations
 
 import os
-import re
+import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from zlib import crc32
 
 from mt import db, db_main, olddb, queries
-from mt.errors import AnswerNo, StoreError, why
+from mt.errors import AnswerNo, MtError, StoreError, why
 from mt.fold import refresh
-from mt.model import CaseKey, CaseRow, RunRow, StepRow, ValueRow
-from mt.oldrows import FACTS, USUAL_LOG
+from mt.model import RunRow
+from mt.oldrecords import add_run, forget_runs, insert
 from mt.states import LIVE
 
-_FACT = re.compile(r"(cpuload|diskfree|archived)=(\S+)|uname=(.*)")
-_TEST_COLUMNS = (
-    "id", "run_id", "testname", "item_path", "state", "status", "host", "cpuload", "diskfree", "uname", "rundir",
-    "shortdir", "attemptnum", "final_logf", "run_duration", "comment", "event_time", "fail_count", "pass_count",
-    "archived", "last_update",
-)  # fmt: skip
-
-
-class _Seen(NamedTuple):
-    """What the rows of a test need beyond its case."""
-
-    numbers: dict[CaseKey, int]
-    logs: dict[CaseKey, str]
-    facts: dict[CaseKey, dict[str, str]]
-    tallies: dict[CaseKey, tuple[int, int]]
+#: vars of metadat: the fold of a run after which it was written, and a sum of the metadata of tests
+_RUN, _META = "MT_RUN_", "MT_META"
+#: changes when the same records would be written otherwise
+_FORMAT = 1
+_METAS = ("testname", "author", "owner", "description", "reviewed", "tags", "jobgroup")
 
 
 def is_ours(path: str) -> bool:
@@ -61,10 +55,17 @@ def export_db(store: db.Store, path: str, keys: Sequence[str], *, force: bool = 
             f"'{path}' was not written by mt", hint=f"mt db import {path}, then mt db export --force {path}"
         )  # fmt: skip
     made = f"{path}.{os.getpid()}.tmp"
+    wanted = _wanted(store, keys)
+    have = _present(path, wanted)
     try:
+        if have == wanted.marks:
+            with olddb.opened(path) as conn, olddb.errors(path):
+                return _count(conn)
         _forget(made)
+        if have:
+            shutil.copyfile(path, made)
         with olddb.errors(path, "write"):
-            done = _make(store, made, keys)
+            done = _make(store, made, wanted, have)
         with open(made, "rb") as f:
             os.fsync(f.fileno())
         os.replace(made, path)
@@ -83,168 +84,78 @@ def _forget(path: str) -> None:
         pass
 
 
-def _make(store: db.Store, path: str, keys: Sequence[str]) -> int:
+# -- what is to be written
+
+
+class _Wanted(NamedTuple):
+    """What the file shall hold: runs by id, metadata of tests, and the marks that say so."""
+
+    keys: tuple[str, ...]
+    runs: dict[int, RunRow]
+    metas: list[tuple[str, ...]]
+    marks: dict[str, str]
+
+
+def _wanted(store: db.Store, keys: Sequence[str]) -> _Wanted:
+    for run in queries.find_runs(store):
+        refresh(store, run.id)
+    with db_main.reading(store) as conn:
+        revs = {run_id: rev for run_id, rev in db_main.facts(conn, "id, rev")}
+    runs = {run.id: run for run in queries.find_runs(store)}
+    metas = [tuple(said.get(name, "") for name in _METAS) for said in _named(db_main.test_meta(store))]
+    marks = {f"{_RUN}{run.id}": _mark(run, revs.get(run.id)) for run in runs.values()}
+    about = {olddb.MARK: f"{_FORMAT} {store.area_id} {'/'.join(keys)}", _META: str(crc32(repr(metas).encode()))}
+    return _Wanted(tuple(keys), runs, metas, {**about, **marks})
+
+
+def _named(metas: dict[str, dict[str, str]]) -> Iterator[dict[str, str]]:
+    for test, said in sorted(metas.items()):
+        yield {"jobgroup": "default", **{n: v for n, v in said.items() if v}, "testname": test}
+
+
+def _mark(run: RunRow, rev: object) -> str:
+    """What changes when a run does; one with cases that run changes all the time, since their seconds do."""
+    live = any(state in LIVE and n for (state, _), n in db_main.unpack(run.counts).items())
+    return f"{rev} {run.state} {time.time()}" if live else f"{rev} {run.state}"
+
+
+def _present(path: str, wanted: _Wanted) -> dict[str, str]:
+    """The marks of the file that is there; none when it must be made anew."""
+    if not db.has_bytes(path):
+        return {}
+    try:
+        with olddb.opened(path) as conn, olddb.errors(path):
+            marks = dict(conn.execute("SELECT var, val FROM metadat WHERE var LIKE 'MT!_%' ESCAPE '!'"))
+            return marks if marks.get(olddb.MARK) == wanted.marks[olddb.MARK] else {}
+    except MtError:
+        return {}
+
+
+# -- writing
+
+
+def _make(store: db.Store, path: str, wanted: _Wanted, have: Mapping[str, str]) -> int:
+    """Bring the file at path, which is a copy or not there yet, to what is wanted; gives the number of records."""
     with closing(sqlite3.connect(path, isolation_level=None)) as conn:
         for pragma in ("journal_mode = OFF", "synchronous = OFF"):
             conn.execute(f"PRAGMA {pragma}")
         conn.execute("BEGIN")
-        olddb.create(conn, keys)
-        for run in queries.find_runs(store, order="id"):
-            refresh(store, run.id)
-            _add_run(conn, store, queries.run_of(store, run.id) or run, keys)
-        _add_metas(conn, db_main.test_meta(store))
-        told = [("MEGATEST_VERSION", olddb.VERSION), (olddb.MARK, "1")]
-        _insert(conn, "metadat", ("var", "val"), told)
+        if not have:
+            olddb.create(conn, wanted.keys)
+        stale = [n for n, mark in have.items() if n.startswith(_RUN) and wanted.marks.get(n) != mark]
+        forget_runs(conn, (int(n.removeprefix(_RUN)) for n in stale))
+        for run in wanted.runs.values():
+            name = f"{_RUN}{run.id}"
+            if have.get(name) != wanted.marks[name]:
+                add_run(conn, store, run, wanted.keys)
+        conn.execute("DELETE FROM test_meta")
+        insert(conn, "test_meta", _METAS, wanted.metas)
+        conn.execute("DELETE FROM metadat")
+        insert(conn, "metadat", ("var", "val"), [("MEGATEST_VERSION", olddb.VERSION), *wanted.marks.items()])
         conn.execute("COMMIT")
-        tables = ("runs", "tests", "test_steps", "test_data", "test_meta")
-        return sum(int(conn.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name in tables)  # noqa: S608 - the names above
+        return _count(conn)
 
 
-def _insert(conn: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    names = ", ".join(map(olddb.quoted, columns))
-    marks = ", ".join("?" * len(columns))
-    conn.executemany(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - columns of the schema
-
-
-# -- one run
-
-
-def _add_run(conn: sqlite3.Connection, store: db.Store, run: RunRow, keys: Sequence[str]) -> None:
-    words = run.target.split("/")
-    values = [*words, *[""] * len(keys)][: len(keys)]
-    state = "deleted" if run.state == "DELETED" else "new"
-    if "frozen" in run.said:
-        state = "locked" if run.said["frozen"] else "unlocked"
-    status = str((run.said.get("set_status") or {}).get("status") or "n/a")
-    row = [run.id, *values, run.name, state, status, run.owner, int(run.start), run.comment, int(run.end or run.start)]
-    columns = ["id", *keys, "runname", "state", "status", "owner", "event_time", "comment", "last_update"]
-    _insert(conn, "runs", columns, [row])
-    seen = _look(store, run.id)
-    attempts: dict[CaseKey, int] = {}
-    _insert(conn, "tests", _TEST_COLUMNS, _tests(store, run, seen, attempts))
-    _add_steps(conn, queries.steps(store, run.id), seen.numbers, attempts)
-    _add_values(conn, queries.values(store, run.id), seen.numbers, attempts)
-    counts = queries.counts(store, run.id)
-    _insert(conn, "run_stats", ("run_id", "state", "status", "count"), [(run.id, *how, n) for how, n in counts.items()])
-
-
-def _look(store: db.Store, run_id: int) -> _Seen:
-    facts: dict[CaseKey, dict[str, str]] = {}
-    for note in queries.notes(store, run_id):
-        if note.text.startswith(FACTS):
-            facts[CaseKey(note.test, note.item)] = facts_of(note.text)
-    tallies: dict[CaseKey, tuple[int, int]] = {}
-    for value in queries.values(store, run_id):
-        key = CaseKey(value.test, value.item)
-        good, bad = tallies.get(key, (0, 0))
-        how = value.status.lower()
-        tallies[key] = (good + (how == "pass"), bad + (how == "fail"))
-    return _Seen(queries.numbers(store, run_id), queries.final_logs(store, run_id), facts, tallies)
-
-
-def facts_of(note: str) -> dict[str, str]:
-    """What an imported case's note tells of its host."""
-    return {name or "uname": said or uname for name, said, uname in _FACT.findall(note.removeprefix(FACTS))}
-
-
-def _tests(store: db.Store, run: RunRow, seen: _Seen, attempts: dict[CaseKey, int]) -> Iterator[tuple[Any, ...]]:
-    """Rows of tests, items after the top record of their test; `attempts` learns which attempt each row is of."""
-    tops = {top.test: top for top in queries.tops(store, run.id) if top.items}
-    comments = {CaseKey(s.test): s.comment for s in queries.said(store, run.id) if not s.item and s.comment}
-    for test, rows in groupby(queries.cases(store, run.id), key=lambda row: row.test):
-        for n, row in enumerate(rows):
-            if n == 0 and test in tops:
-                top = tops[test]
-                key = CaseKey(test)
-                yield _test(run, _above(row, top, comments.get(key, "")), seen)
-            attempts[row.key] = row.attempt
-            yield _test(run, row, seen)
-
-
-def _above(first: CaseRow, top: queries.Top, comment: str) -> CaseRow:
-    """The top record of an iterated test, from its first item and what its items roll up to."""
-    where = first.dir.removesuffix(f"/{first.item}")
-    return CaseRow(
-        top.test, "", attempt=0, state=top.state, status=top.status, host=first.host, start=first.start,
-        dir=where if where != first.dir else "", comment=comment,
-    )  # fmt: skip
-
-
-def _test(run: RunRow, row: CaseRow, seen: _Seen) -> tuple[Any, ...]:
-    key = row.key
-    facts = seen.facts.get(key, {})
-    good, bad = seen.tallies.get(key, (0, 0))
-    secs = time.time() - row.start if row.state in LIVE and row.start else row.secs
-    where = row.dir or "/tmp/badname"  # noqa: S108 - the word of the old schema
-    log = f"megatest-rollup-{row.test}.html" if row.attempt == 0 else USUAL_LOG
-    changed = int(row.end or row.start or run.start)
-    return (
-        seen.numbers[key], run.id, row.test, row.item, row.state, row.status, row.host or "n/a",
-        olddb.number(facts.get("cpuload", -1)), int(olddb.number(facts.get("diskfree", -1))),
-        facts.get("uname", "n/a"), where, _disk_dir(where), row.pid, seen.logs.get(key, log), int(secs),
-        row.comment, int(row.start or run.start), bad, good, int(olddb.number(facts.get("archived", 0))), changed,
-    )  # fmt: skip
-
-
-def _disk_dir(link: str) -> str:
-    """The directory that a run directory's link leads to; the link where it leads nowhere."""
-    try:
-        found = os.readlink(link)
-    except OSError:
-        return link
-    return found if os.path.isabs(found) else link
-
-
-def _add_steps(
-    conn: sqlite3.Connection, steps: Iterable[StepRow], numbers: dict[CaseKey, int], attempts: dict[CaseKey, int]
-) -> None:
-    """Two rows for each step that has ended, one for its start and one for its end."""
-    columns = ("test_id", "stepname", "state", "status", "event_time", "comment", "logfile", "last_update")
-    _insert(conn, "test_steps", columns, _step_rows(steps, numbers, attempts))
-
-
-def _step_rows(
-    steps: Iterable[StepRow], numbers: dict[CaseKey, int], attempts: dict[CaseKey, int]
-) -> Iterator[tuple[Any, ...]]:
-    for step in steps:
-        key = CaseKey(step.test, step.item)
-        if attempts.get(key) != step.attempt:
-            continue
-        begun, over = int(step.start), int(step.start + step.secs)
-        if step.state == "start":
-            yield (numbers[key], step.name, "start", _said(step.status), begun, step.comment, step.log, begun)
-        else:
-            yield (numbers[key], step.name, "start", "n/a", begun, "", "", begun)
-            yield (numbers[key], step.name, step.state, _said(step.status), over, step.comment, step.log, over)
-
-
-def _said(status: str) -> str:
-    return "n/a" if status in ("", "-") else status
-
-
-def _add_values(
-    conn: sqlite3.Connection, values: Iterable[ValueRow], numbers: dict[CaseKey, int], attempts: dict[CaseKey, int]
-) -> None:
-    columns = ("test_id", *ValueRow._fields[3:])
-    rows = (
-        (
-            numbers[key],
-            *value[3:6],
-            *(said or None for said in value[6:9]),
-            value.comment,
-            value.status or "n/a",
-            value.type,
-        )
-        for value in values
-        if attempts.get(key := CaseKey(value.test, value.item)) == value.attempt
-    )
-    _insert(conn, "test_data", columns, rows)
-
-
-def _add_metas(conn: sqlite3.Connection, metas: dict[str, dict[str, str]]) -> None:
-    names = ("author", "owner", "description", "reviewed", "tags", "jobgroup")
-    rows = [
-        (test, *(said.get(name, "") for name in names[:-1]), said.get("jobgroup") or "default")
-        for test, said in metas.items()
-    ]
-    _insert(conn, "test_meta", ("testname", *names), rows)
+def _count(conn: sqlite3.Connection) -> int:
+    tables = ("runs", "tests", "test_steps", "test_data", "test_meta")
+    return sum(int(conn.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name in tables)  # noqa: S608 - the names above

@@ -7,6 +7,7 @@ a million tests needs no memory to speak of.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ _DATA = {
     "test_id": "0", "category": "''", "variable": "''", "value": "''", "expected": "''", "tol": "''", "units": "''",
     "comment": "''", "status": "''", "type": "''",
 }  # fmt: skip
+_FACT = re.compile(r"(cpuload|diskfree|archived)=(\S+)|uname=(.*)")
 _META = ("author", "owner", "description", "reviewed", "tags", "jobgroup")
 #: what stands in a column that nobody filled
 NOTHING = ("", "n/a", "/tmp/badname")  # noqa: S108 - a word of the old schema
@@ -171,6 +173,11 @@ def facts(found: Sequence[Any]) -> str:
     pairs = [(name, text(found[n])) for n, name in ((12, "cpuload"), (13, "diskfree"), (15, "archived"), (14, "uname"))]
     told = " ".join(f"{name}={said}" for name, said in pairs if said not in ("", "-1", "0", "n/a"))
     return f"{FACTS}{told}" if told else ""
+
+
+def facts_of(note: str) -> dict[str, str]:
+    """What an imported case's note tells of its host."""
+    return {name or "uname": said or uname for name, said, uname in _FACT.findall(note.removeprefix(FACTS))}
 
 
 def joined_steps(row: CaseRow, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[StepRow, float]]:

@@ -174,9 +174,8 @@ class Facts:
 
 
 def _imported(store: Store, run_id: int) -> dict[CaseKey, dict[str, str]]:
-    from mt.exporting import facts_of
     from mt.model import CaseKey
-    from mt.oldrows import FACTS
+    from mt.oldrows import FACTS, facts_of
     from mt.queries import notes
 
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,10 +15,11 @@ import pytest
 from mt import olddb, queries
 from mt.db import Store
 from mt.errors import AnswerNo, StoreError
-from mt.exporting import export_db, facts_of, is_ours
+from mt.exporting import export_db, is_ours
 from mt.importing import import_db
 from mt.journal import Journal
 from mt.model import CaseKey, CaseRow, RunKey, StepRow
+from mt.oldrows import facts_of
 
 KEYS = ("SYSTEM", "FS")
 
@@ -171,3 +173,58 @@ def test_a_run_that_was_thawed_is_unlocked_and_a_top_record_has_the_page_of_its_
         ("", "/lt/u/n/r1/a", "megatest-rollup-a.html"),
         ("1", "/lt/u/n/r1/a/1", "logs/final.log"),
     ]
+
+
+def identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def dump(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All that scripts may read; numbers of steps and counts depend on what was written when."""
+    tables = {"runs": "*", "tests": "*", "test_meta": "testname, author", "metadat": "var, val"}
+    tables |= {"test_steps": "test_id, stepname, state, status, event_time", "test_data": "test_id, variable, value"}
+    tables |= {"run_stats": "run_id, state, status, count"}
+    return {t: sorted(oldsample.rows(path, f"SELECT {columns} FROM {t}"), key=repr) for t, columns in tables.items()}
+
+
+def test_only_what_changed_is_written_again_and_nothing_when_nothing_did(
+    store: Store, there: Path, tmp_path: Path
+) -> None:
+    before = identity(there)
+    count = export_db(store, str(there), KEYS)
+    assert identity(there) == before
+    with Journal(store.journal_dir(2)) as journal:
+        journal.emit_row("case", CaseRow("more", "1", 1, 1, "COMPLETED", "PASS"))
+        journal.emit("meta", test="more", key="author", value="cid")
+    assert export_db(store, str(there), KEYS) == count + 3  # the case, its top record, the metadata of its test
+    export_db(store, str(tmp_path / "anew.db"), KEYS)
+    assert dump(there) == dump(tmp_path / "anew.db")
+
+
+def test_runs_that_are_gone_leave_the_file(store: Store, there: Path, tmp_path: Path) -> None:
+    shutil.rmtree(store.journal_dir(1))
+    Path(store.run_db_path(1)).unlink()
+    Path(store.main_path).unlink()
+    export_db(store, str(there), KEYS)
+    assert oldsample.rows(there, "SELECT id FROM runs") == [(2,)]
+    export_db(store, str(tmp_path / "anew.db"), KEYS)
+    assert dump(there) == dump(tmp_path / "anew.db")
+
+
+def test_a_case_that_runs_is_written_again_because_its_seconds_grow(store: Store, there: Path) -> None:
+    with Journal(store.journal_dir(2)) as journal:
+        journal.emit_row("case", CaseRow("setup", "", 2, 2, "RUNNING", start=1.0))
+    export_db(store, str(there), KEYS)
+    before = identity(there)
+    export_db(store, str(there), KEYS)
+    assert identity(there) != before
+
+
+def test_a_file_of_another_area_or_with_other_keys_is_made_anew(store: Store, there: Path, tmp_path: Path) -> None:
+    other = Store(str(tmp_path / "other"), create=True)
+    other.create_run(RunKey("u/n", "theirs"), owner="ann")
+    export_db(other, str(there), KEYS)
+    assert oldsample.rows(there, "SELECT runname FROM runs") == [("theirs",)]
+    export_db(other, str(there), ("A", "B"))
+    assert oldsample.rows(there, "SELECT A, B FROM runs") == [("u", "n")]
