@@ -40,13 +40,8 @@ _KEPT = ("MT_TRACE", "MT_FORMAT", "MT_PAGER")
 
 
 def without_own(env: Mapping[str, str]) -> dict[str, str]:
-    """An environment for a nested command: the MT_ variables of the test are gone (T11 `{subrun=true}`, T65)."""
+    """An environment for a nested command: the MT_ variables of the test are gone (T65)."""
     return {name: value for name, value in env.items() if not name.startswith("MT_") or name in _KEPT}
-
-
-def is_subrun(step: StepSpec) -> bool:
-    """Whether the prefix of a step asks for an environment without MT_ variables (T11)."""
-    return bool(dict(step.vars).get("subrun"))
 
 
 class SubRun(NamedTuple):

@@ -14,7 +14,6 @@ from mt.area import Area as Read
 from mt.errors import LaunchError
 from mt.model import RunKey
 from mt.pipeline import subrun
-from mt.testspec import StepSpec
 
 Make = Callable[..., Area]
 
@@ -156,11 +155,31 @@ def test_the_step_runs_by_itself_and_fails_with_its_tests(area: Area, other: Are
     assert {row["id"] for row in other.rows("tests")} == {f"{TARGET}//r1//good", f"{TARGET}//r1//bad"}
 
 
-def test_a_step_may_ask_for_an_environment_without_mt_variables() -> None:
-    """T11: {subrun=true}."""
-    assert subrun.is_subrun(StepSpec("s", "c", (("subrun", "true"),)))
-    assert not subrun.is_subrun(StepSpec("s", "c", (("sub", "true"),)))
+def test_the_environment_of_a_nested_command_keeps_what_is_about_our_work() -> None:
+    """T65: no MT_ variable of the test."""
     assert subrun.without_own({"MT_TARGET": "a", "MT_TRACE": "f", "A": "b"}) == {"MT_TRACE": "f", "A": "b"}
+
+
+@pytest.mark.parametrize(("patt", "status"), [("good", "PASS"), ("%", "FAIL")])
+def test_a_testconfig_with_a_sub_run_takes_its_verdict(area: Area, other: Area, patt: str, status: str) -> None:
+    """T65, 4.12: the step `subrun` after all others; strict."""
+    more = f"[subrun]\nrunwait yes\nrun-area {other.home}\ntest-patt {patt}\n"
+    area.test("parent", "true", more=more)
+    assert area.mt("run", "-r", "r1").status == {"PASS": 0, "FAIL": 1}[status]
+    assert area.rows("tests")[0]["status"] == status
+    assert [(row["step"], row["good"]) for row in area.rows("steps")] == [("s1", True), ("subrun", status == "PASS")]
+    (row,) = area.rows("tests")
+    assert os.path.realpath(Path(row["dir"], "subrun-area")) == str(other.home)
+
+
+def test_log_rules_of_a_sub_run_judge_in_place_of_its_status(area: Area, other: Area) -> None:
+    """T65 logpro, T14."""
+    more = (
+        f'[subrun]\nrunwait yes\nrun-area {other.home}\nlogpro (expect:required in "LogFileBody" > 0 "ran" #/FAIL/)\n'
+    )
+    area.test("parent", "true", more=more)
+    assert area.mt("run", "-r", "r1").status == 0
+    assert {row["status"] for row in other.rows("tests")} == {"PASS", "FAIL"}
 
 
 # -- what is done to the parent
