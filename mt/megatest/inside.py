@@ -91,7 +91,8 @@ class Call:
         """Say what was gathered, and forget it; raises StoreError."""
         events, self.events = self.events, []
         if any(self.result.values()):
-            events.append(self.here.event("result", **self.result))
+            at_once = {"at_once": True} if self.result["status"].startswith("AUTO") else {}
+            events.append(self.here.event("result", **self.result, **at_once))
             self.result = dict.fromkeys(self.result, "")
         self.here.tell(events)
 

@@ -64,8 +64,9 @@ def final(so_far: Overall, events: Sequence[Event], overruled: int) -> tuple[str
     last = results[-1]
     state, status = str(last["state"]), str(last.get("status") or so_far.status)
     comment = remark or so_far.comment
-    goes_on = state == "RUNNING" or last["at"] < overruled
-    if goes_on and status.startswith("AUTO"):
+    over = last["at"] < overruled
+    goes_on = state == "RUNNING" or over
+    if goes_on and status.startswith("AUTO") and not (over and last.get("at_once")):
         return "COMPLETED", *_worse(so_far, events, comment)
     if goes_on:
         return "COMPLETED", so_far.status, so_far.comment or comment
