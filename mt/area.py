@@ -64,6 +64,7 @@ class Area:
         self._overrides = {name: value for _, values in opening.overrides() for name, value in values.items()}
         self.problems = opening.problems
         self.db_dir = os.path.join(self.home, ".mtdb")
+        self.config_for = opening.config_for
         self._args = opening.args
         self._effects = opening.effects
         self._tests: dict[str, str] | None = None

@@ -69,9 +69,13 @@ class Opening:
                 self.env.pop(name, None)
             else:
                 self.env[name] = value
+        return self.config_for(self.env)
+
+    def config_for(self, env: dict[str, str]) -> Config:
+        """megatest.config as it reads with an environment, which the reading extends."""
         first, *more = self.files
         reading = Reading(
-            self.home, env=self.env, target=self.target, envlike=OVERRIDE, args=self.args, effects=self.effects
+            self.home, env=env, target=self.target, envlike=OVERRIDE, args=self.args, effects=self.effects
         )
         return read(os.path.join(self.home, first), reading, *map(os.path.abspath, more))
 

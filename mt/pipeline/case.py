@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from mt.errors import MtError, why
@@ -59,6 +59,7 @@ class Setup(NamedTuple):
     limit: float | None
     every_stage: bool
     environment_files: Callable[[str, Mapping[str, str], caseenv.Shared], None]
+    case_values: Callable[[Mapping[str, str], Iterable[str]], dict[str, str]]
     contour: str
     after: After
 
@@ -232,6 +233,9 @@ class CaseRun:
         who = caseenv.Who(s.db, s.run_id, s.run, o.test, o.item, o.attempt, self.gen, where.link)
         added = caseenv.case_variables(who, o.vars, where.real, where.link)
         env.update(added)
+        named = s.case_values(env, dict(o.vars))
+        env.update(named)
+        added.update(named)
         if spec.dynamic:
             spec = s.spec(o.test, env)
         os.chdir(where.real)

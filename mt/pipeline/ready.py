@@ -16,6 +16,7 @@ from mt.model import RunKey
 from mt.pipeline import casedir, caseenv
 from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.case import Setup
+from mt.pipeline.casevars import CaseVariables
 from mt.testspec import TestSpec
 
 
@@ -45,6 +46,7 @@ def setup_of(
         limit=limit_of(area),
         every_stage=pipefail if stages is None else stages != "no",
         environment_files=EnvironmentFiles(area).write,
+        case_values=CaseVariables(area, caseenv.shell_echo).of,
         contour=contour,
         after=Aftermath(area, store, run_id, run, linktree),
     )

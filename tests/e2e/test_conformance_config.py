@@ -596,6 +596,25 @@ def test_the_environment_of_a_step_is_built_in_the_order_of_5_1(area: Area) -> N
     assert log(area, "a/item/item/s1.log") == "inherited run area area item pre typed nfs\n"
 
 
+def test_values_that_name_the_test_are_those_of_each_case(area: Area) -> None:
+    """E0 to E3, R6: run variables and [env-override] are expanded again in each test, which knows its own names."""
+    area({
+        "megatest.config": CONFIG + "[env-override]\nOUT /out/#{getenv MT_TEST_NAME}/$MT_ITEMPATH\nBOTH $OUT\nA item\n",
+        "runconfigs.config": (
+            "[default]\nDATA $MT_TEST_NAME/$MT_ITEMPATH\nMORE $DATA/x\nOVER $MT_TEST_NAME\nBYITEM $A+\n"
+            f"OLD $OLD:$MT_TEST_NAME\n[{TARGET}]\nOVER fixed\n"
+        ),
+    })  # fmt: skip
+    area.test("t", "echo $OUT $DATA $MORE $OVER $BYITEM $A $OLD", items={"A": "x y"}).test(
+        "u", "echo $OUT $DATA $BYITEM"
+    )
+    ran(area, env={"OLD": "old"})
+    assert log(area, "t/x/s1.log") == "/out/t/x t/x t/x/x fixed x+ x old:t\n"
+    assert log(area, "t/y/s1.log") == "/out/t/y t/y t/y/x fixed y+ y old:t\n"
+    assert log(area, "u/s1.log") == "/out/u/ u/ item+\n"
+    assert "export DATA=t/x" in log(area, "t/x/megatest.sh").splitlines()
+
+
 VARIABLES = {
     "MT_RUN_AREA_HOME": "{home}", "MT_TESTSUITENAME": "area", "MT_TARGET": TARGET, "MT_RUNNAME": "r",
     "MT_LINKTREE": "{home}/lt", "MT_TEST_NAME": "t", "MT_ITEMPATH": "x/1", "MT_ITEM_INFO": "((A x) (B 1))",
