@@ -11,11 +11,11 @@ A test with a section `[subrun]` in its testconfig has this as its last step.
 
 EXAMPLES
 
-    $ mt subrun -C ../blocks -t ubuntu/nfs -r w49.1 smoke/%
-    Run the smoke tests of another area.
-
-    $ mt subrun -C "$MT_RUN_AREA_HOME/parts/core" --again
+    $ mt subrun -C "$MT_RUN_AREA_HOME/parts/core" --again  #: needs a second area
     In a step: the same target and run name, over there.
+
+    $ mt subrun -t ubuntu/nfs -r before smoke
+    In a step or anywhere: another run of this area.
 
 EXIT STATUS
 
