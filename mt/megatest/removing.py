@@ -180,6 +180,7 @@ def archived(here: Here, run: RunRow, rows: list[CaseRow], what: str, talk: Talk
     if what == "restore":
         done = archiving.restore(ground, rows, talk.warn)
     else:
-        done = archiving.save(ground, rows, talk.warn, clear=what == "save-remove")
+        form = archiving.wanted_form(ground.area)
+        done = archiving.save(ground, rows, talk.warn, clear=what == "save-remove", form=form)
     for each in done:
         talk.info(0, f"{each.what} {run.key}//{each.row.key}: {each.file}")

@@ -136,7 +136,7 @@ class Shelf:
         """Whether the whole archive says what its index says, read from the disk now; asked once."""
         if archive.file not in self._good:
             try:
-                packing.verify(archive.file, archive.listed)
+                packing.verify(archive.file, archive.listed, bup_of(self.ground.area))
                 self._good[archive.file] = True
             except StoreError as e:
                 self._tell(e.what)
@@ -204,16 +204,17 @@ def _groups(rows: Sequence[CaseRow], each: bool) -> Iterator[list[CaseRow]]:
 def make(ground: Ground, rows: Sequence[CaseRow], form: str | None) -> Archive:
     """Pack the directories of cases into a new archive that has been read back; gives it as its index describes it."""
     level = int(ground.area.number("archive", "compress", 9))
-    ending = packing.suffix(form)
+    bup = bup_of(ground.area)
+    ending = packing.suffix(form, bup)
     directory = shelf.block(ground.area)
     shelf.sweep(directory)
     name = shelf.new_name(ground.area, ground.run.id, directory)
     making, making_index = (shelf.temporary(directory, f"{name}{end}") for end in (ending, shelf.INDEX))
     trees = [(place(row), ground.land.find(ground.run.key, row).real) for row in rows]
     try:
-        members = packing.pack(making, ending, level, trees)
+        members = packing.pack(making, ending, level, trees, bup)
         listed = {m.path: m for m in members}
-        packing.verify(making, listed)
+        packing.verify(making, listed, bup)
         file = os.path.join(directory, name + ending)
         archive = Archive(
             file, ground.run.key, ground.run.id, ground.area.home, owner(), round(time.time(), 3),
@@ -231,6 +232,17 @@ def make(ground: Ground, rows: Sequence[CaseRow], form: str | None) -> Archive:
     key, facts = shelf.store_facts(archive, shelf.index_of(file))
     record_run(ground.store, ground.run.id, **{key: facts})
     return archive
+
+
+def bup_of(area: Area) -> str:
+    """The program bup, as [archive] names it."""
+    return area.setting("archive", "bup") or "bup"
+
+
+def wanted_form(area: Area) -> str | None:
+    """`bup` in an area that names a bup which is there; else whatever is best."""
+    program = area.setting("archive", "bup")
+    return "bup" if program and shutil.which(program) else None
 
 
 def place(row: CaseRow) -> str:
@@ -304,7 +316,7 @@ def _bring_back(
         for path in beside.values():
             shutil.rmtree(path, ignore_errors=True)
         unpack = packing.Unpacker(beside)
-        packing.read(archive.file, archive.listed, unpack)
+        packing.read(archive.file, archive.listed, unpack, bup_of(ground.area))
         unpack.done()
         for row, saved in pairs:
             yield _in_place(ground, archive, row, saved, (beside[saved.at], places[saved.at]))

@@ -6,7 +6,8 @@ names places outside of the directory, or that brings devices, is refused.
 Links are packed and unpacked as links, and never followed.
 
 Compression is done by the program `zstd` where there is one, else by gzip from
-the standard library; the name of the file tells.
+the standard library; the name of the file tells.  When asked to, `bup` keeps the
+tar, and the file says under which commit of the repository beside it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import IO, Any, NamedTuple
 from mt.errors import ConfigError, StoreError, why
 from mt.pipeline.territory import walk
 
-ZST, GZ = ".tar.zst", ".tar.gz"
+ZST, GZ, BUP = ".tar.zst", ".tar.gz", ".tar.bup"
 _PIECE = 1 << 20
 _KINDS = {tarfile.REGTYPE: "file", tarfile.AREGTYPE: "file", tarfile.DIRTYPE: "dir", tarfile.SYMTYPE: "link"}
 
@@ -50,20 +51,21 @@ class Refusal(StoreError):
     """An archive that cannot be trusted."""
 
 
-def suffix(wanted: str | None = None) -> str:
-    """The suffix of a new archive; raises ConfigError for a form that cannot be made here."""
+def suffix(wanted: str | None = None, bup: str = "bup") -> str:
+    """The suffix of a new archive; raises ConfigError for a form that cannot be made, or read, here."""
     have_zstd = shutil.which("zstd") is not None
     if wanted is None:
         return ZST if have_zstd else GZ
-    if wanted == "zst" and not have_zstd:
-        raise ConfigError("cannot make a .tar.zst: no program 'zstd' on PATH", hint="--format gz")
-    return {"zst": ZST, "gz": GZ}[wanted]
+    program = {"zst": "zstd", "bup": bup}.get(wanted, "")
+    if program and shutil.which(program) is None:
+        raise ConfigError(f"cannot use a .tar.{wanted}: no program '{program}' on PATH", hint="--format gz")
+    return {"zst": ZST, "gz": GZ, "bup": BUP}[wanted]
 
 
 # -- in
 
 
-def pack(path: str, form: str, level: int, trees: Iterable[tuple[str, str]]) -> list[Member]:
+def pack(path: str, form: str, level: int, trees: Iterable[tuple[str, str]], bup: str = "bup") -> list[Member]:
     """Write the directories, (name in the archive, path) each, into a new file; gives what is in it.
 
     The file is on the disk when this comes back.  Sockets, pipes and devices
@@ -72,7 +74,7 @@ def pack(path: str, form: str, level: int, trees: Iterable[tuple[str, str]]) -> 
     found: list[Member] = []
     try:
         with open(path, "xb") as out:
-            with _compressed(out, form, level) as pipe, tarfile.open(fileobj=pipe, mode="w|") as tar:
+            with _compressed(out, form, level, bup) as pipe, tarfile.open(fileobj=pipe, mode="w|") as tar:
                 for at, tree in trees:
                     found.append(_add(tar, at, "", tree))
                     names = sorted(entry.name for entry in walk(tree))
@@ -143,18 +145,38 @@ def unchanged(tree: str, members: Iterable[Member]) -> bool:
 
 
 @contextmanager
-def _compressed(out: IO[bytes], form: str, level: int) -> Iterator[IO[bytes]]:
-    """Where to write so that `out` gets it compressed."""
+def _compressed(out: IO[bytes], form: str, level: int, bup: str) -> Iterator[IO[bytes]]:
+    """Where to write so that `out` gets it compressed; of what bup keeps it gets the commit."""
     if form == GZ:
         with gzip.GzipFile("", "wb", min(max(level, 1), 9), out, 0) as packed:
             yield packed  # type: ignore[misc] # a binary stream in all but name
         return
-    with _through(["-q", f"-{min(max(level, 1), 19)}", "-c"], None, out) as pipe:
+    if form == BUP:
+        repository = _repository(out.name, bup)
+        words = ["-d", repository, "split", "-q", f"-{min(max(level, 0), 9)}", "-c", "-n", "runs"]
+        with _through(bup, words, None, out) as pipe:
+            yield pipe
+        os.sync()
+        return
+    with _through("zstd", ["-q", f"-{min(max(level, 1), 19)}", "-c"], None, out) as pipe:
         yield pipe
 
 
+def _repository(path: str, bup: str) -> str:
+    """The repository beside an archive, made when it is not there; raises StoreError."""
+    import sh
+
+    where = os.path.join(os.path.dirname(path), "bup")
+    if not os.path.isdir(os.path.join(where, "objects")):
+        try:
+            sh.Command(bup)("-d", where, "init")
+        except sh.ErrorReturnCode as e:
+            raise StoreError(f"cannot make '{where}': {e.stderr.decode(errors='replace').strip()}") from e
+    return where
+
+
 @contextmanager
-def opened(path: str) -> Iterator[IO[bytes]]:
+def opened(path: str, bup: str = "bup") -> Iterator[IO[bytes]]:
     """The tar within an archive, as a stream; raises StoreError when it cannot be read."""
     try:
         with open(path, "rb") as raw:
@@ -162,23 +184,28 @@ def opened(path: str) -> Iterator[IO[bytes]]:
             if path.endswith(GZ):
                 with gzip.GzipFile(fileobj=raw) as stream:
                     yield stream  # type: ignore[misc] # a binary stream in all but name
+            elif path.endswith(BUP):
+                suffix("bup", bup)
+                words = ["-d", os.path.join(os.path.dirname(path), "bup"), "join", raw.read(100).decode().strip()]
+                with open(os.devnull, "rb") as null, _through(bup, words, null, None) as stream:
+                    yield stream
             else:
                 suffix("zst")
-                with _through(["-q", "-d", "-c"], raw, None) as stream:
+                with _through("zstd", ["-q", "-d", "-c"], raw, None) as stream:
                     yield stream
-    except (OSError, EOFError, tarfile.TarError) as e:
+    except (OSError, EOFError, UnicodeError, tarfile.TarError) as e:
         raise StoreError(f"cannot read archive '{path}': {why(e) if isinstance(e, OSError) else e}") from e
 
 
 @contextmanager
-def _through(words: list[str], source: IO[bytes] | None, out: IO[bytes] | None) -> Iterator[IO[bytes]]:
-    """A pipe into (no source) or out of (no out) zstd; raises StoreError when it ends badly."""
+def _through(program: str, words: list[str], source: IO[bytes] | None, out: IO[bytes] | None) -> Iterator[IO[bytes]]:
+    """A pipe into (no source) or out of (no out) a program; raises StoreError when it ends badly."""
     import sh
 
     reader, writer = os.pipe()
     theirs, mine = (reader, writer) if source is None else (writer, reader)
     with os.fdopen(theirs, "rb" if source is None else "wb") as end:
-        running = sh.Command("zstd")(*words, _in=source or end, _out=out or end, _bg=True, _bg_exc=False)
+        running = sh.Command(program)(*words, _in=source or end, _out=out or end, _bg=True, _bg_exc=False)
     good = False
     try:
         with os.fdopen(mine, "wb" if source is None else "rb") as pipe:
@@ -189,7 +216,7 @@ def _through(words: list[str], source: IO[bytes] | None, out: IO[bytes] | None) 
             running.wait()
         except sh.ErrorReturnCode as e:
             if good:
-                raise StoreError(f"zstd failed: {e.stderr.decode(errors='replace').strip()}") from e
+                raise StoreError(f"{program} failed: {e.stderr.decode(errors='replace').strip()}") from e
 
 
 # -- out
@@ -198,13 +225,13 @@ def _through(words: list[str], source: IO[bytes] | None, out: IO[bytes] | None) 
 Each = Callable[[Member, tarfile.TarInfo, IO[bytes] | None], None]
 
 
-def read(path: str, listed: Mapping[str, Member], each: Each) -> None:
+def read(path: str, listed: Mapping[str, Member], each: Each, bup: str = "bup") -> None:
     """Hand every member of an archive to `each`, after it was checked against the list; raises Refusal, StoreError.
 
     A file comes with what it says, and its sum is compared when `each` comes back.
     """
     seen: set[str] = set()
-    with opened(path) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+    with opened(path, bup) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
         for info in tar:
             member = _checked(path, info, listed)
             seen.add(info.name)
@@ -240,9 +267,9 @@ def _checked(path: str, info: tarfile.TarInfo, listed: Mapping[str, Member]) -> 
     return member
 
 
-def verify(path: str, listed: Mapping[str, Member]) -> None:
+def verify(path: str, listed: Mapping[str, Member], bup: str = "bup") -> None:
     """Read an archive from end to end and compare every file; raises Refusal, StoreError."""
-    read(path, listed, lambda member, info, source: None)
+    read(path, listed, lambda member, info, source: None, bup)
 
 
 def leads_out(member: Member) -> bool:

@@ -2,8 +2,10 @@
 
 The directories of the chosen cases that have ended go into one archive for each run, or with --each one for each test.
 It stands on the disk of [archive-disks] with most space, in `<disk>/<YYYY>_q<N>/<area>_<hash>/`, as a tar compressed by
-the program `zstd` (`.tar.zst`), or by gzip (`.tar.gz`) where there is none; [archive] compress is the level. Beside it
-stands its index, one JSON object a line: where it is from, its cases, and each file with its size and sha256.
+the program `zstd` (`.tar.zst`), or by gzip (`.tar.gz`) where there is none; [archive] compress is the level. With
+--format bup the program bup, or the one that [archive] bup names, keeps it in a repository there, where what is the
+same is kept once; `.tar.bup` is a small file that says under which commit. Beside it stands its index, one JSON object
+a line: where it is from, its cases, and each file with its size and sha256.
 
 With --remove the directories are removed afterwards, and the cases are ARCHIVED; their statuses stay. A directory goes
 only after its archive is on the disk and was read back from there. What an archive has already, unchanged, is not
@@ -12,7 +14,7 @@ saved again. A command that was killed at any moment has lost nothing: the same 
 EXAMPLES
 
     $ mt archive save -r w49.1 -n
-    Say what would be saved, with sizes.  #: there are archive disks only where [archive-disks] names them
+    Say what would be saved, with sizes.
 
     $ mt archive save -r w49.1 --remove 'sim/%'  #: there are archive disks only where [archive-disks] names them
     Save the items of one test, and free the disk.
@@ -50,7 +52,7 @@ class Options(CaseOptions):
 
     remove: bool = flag("--remove", help="remove what was saved; the cases become ARCHIVED")
     each: bool = flag("--each", help="one archive for each test")
-    form: str | None = opt("--format", meta="FORM", choices=("zst", "gz"), help="how to compress: zst or gz")
+    form: str | None = opt("--format", meta="FORM", choices=("zst", "gz", "bup"), help="how to keep it: zst, gz or bup")
     dry_run: bool = flag("-n", "--dry-run", help="say what would be saved, and do nothing")
     null: bool = flag("-0", "--null", help="ids on stdin end with NUL")
     ids: tuple[str, ...] = rest("ID", help="ids or patterns of cases; - reads them from stdin", complete="ids")
