@@ -25,10 +25,10 @@ from mt import db, olddb
 from mt.errors import StoreError, why
 from mt.fold import Folder, refresh
 from mt.journal import event_line, host_name, row_fields
-from mt.model import CaseKey, CaseRow, RunKey
+from mt.model import CaseKey, CaseRow, RunKey, RunRow
 from mt.oldrows import OldRun, OldTest, Reader
 from mt.patterns import Glob
-from mt.queries import cases, find_runs
+from mt.queries import cases, find_runs, run_of
 from mt.states import LIVE
 
 #: what cannot name a run: it would be no single directory, or a pattern
@@ -51,8 +51,8 @@ class Choice(NamedTuple):
 class Imported(NamedTuple):
     """What became of one run: its number there, what it is here, and how many records of each kind came.
 
-    `what` is `new`, `merged`, `known` (taken over before), `taken` (the area
-    has a run of that name), `deleted` or `bad name`.  `tops` are records of
+    `what` is `new`, `merged`, `known` (taken over before, or written from this
+    very area), `taken` (the area has another run of that name), `deleted` or `bad name`.  `tops` are records of
     iterated tests, which follow from their items; `gone` are deleted records;
     `cut` are cases that ran when they were read, and now count as interrupted.
     """
@@ -114,39 +114,43 @@ def keys_of(path: str) -> list[str]:
 
 def _plans(store: db.Store, reader: Reader, source: str, choice: Choice) -> Iterator[_Plan]:
     target, name = Glob(choice.target), Glob(choice.name)
+    own = store.area_id in reader.mark.split()
     here = {run.key: run for run in find_runs(store)}
     coming: set[RunKey] = set()
     for old in reader.runs():
         if not (target.matches(old.target) and name.matches(old.name)):
             continue
         plan = _plan(store, here, old, source, choice)
+        if own and RunKey(old.target, old.name) in here:
+            plan = plan._replace(what="known")
         if plan.what in ("new", "merged") and plan.key in coming:
             plan = plan._replace(what="taken")
         coming.add(plan.key)
         yield plan
 
 
-def _plan(store: db.Store, here: Mapping[RunKey, Any], old: OldRun, source: str, choice: Choice) -> _Plan:
+def _plan(store: db.Store, here: Mapping[RunKey, RunRow], old: OldRun, source: str, choice: Choice) -> _Plan:
     """What becomes of one run."""
     key = RunKey(old.target, old.name)
     if old.state == "deleted":
         return _Plan(old, key, "deleted")
     if _BAD_NAME.search(old.name):
         return _Plan(old, key, "bad name")
-    if choice.suffix and key in here and not _is_ours(here[key], source, old):
+    if choice.suffix and key in here and not _is_ours(store, here[key], source, old):
         key = RunKey(old.target, old.name + choice.suffix)
     if key not in here or _is_bare(store, here[key].id):
         return _Plan(old, key, "new")
+    ours = _is_ours(store, here[key], source, old)
     if choice.merge:
-        refresh(store, here[key].id)
         have = frozenset(row.key for row in cases(store, here[key].id))
         return _Plan(old, key, "merged", have, frozenset(key.test for key in have))
-    return _Plan(old, key, "known" if _is_ours(here[key], source, old) else "taken")
+    return _Plan(old, key, "known" if ours else "taken")
 
 
-def _is_ours(run: Any, source: str, old: OldRun) -> bool:
-    """Whether a run was taken over from this very run."""
-    said = run.said.get("imported")
+def _is_ours(store: db.Store, run: RunRow, source: str, old: OldRun) -> bool:
+    """Whether a run was taken over from this very run; an import that died may have left it unfolded."""
+    refresh(store, run.id)
+    said = (run_of(store, run.id) or run).said.get("imported")
     return isinstance(said, dict) and (said.get("file"), said.get("run")) == (source, old.id)
 
 

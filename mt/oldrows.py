@@ -75,6 +75,14 @@ class Reader:
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
         self.keys = olddb.keys(conn)
+        #: what mt wrote of itself into the file, see mt/exporting.py; empty for one of the old program
+        self.mark = self._mark()
+
+    def _mark(self) -> str:
+        if not {"var", "val"} <= {*olddb.columns(self._conn, "metadat")}:
+            return ""
+        found = self._conn.execute("SELECT val FROM metadat WHERE var = ?", (olddb.MARK,)).fetchone()
+        return text(found[0]) if found else ""
 
     def runs(self) -> Iterator[OldRun]:
         """All runs by number."""

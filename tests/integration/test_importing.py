@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,8 +18,9 @@ from mt import importing, olddb, queries
 from mt.db import Store
 from mt.db_main import test_meta as recorded_meta
 from mt.errors import BusyError, StoreError
+from mt.exporting import export_db
 from mt.importing import Choice, Imported, import_db
-from mt.model import CaseKey, RunKey
+from mt.model import CaseKey, RunKey, RunRow
 from mt.rebuild import compare_run, rebuild_run
 
 FIRST, SECOND = RunKey("ubuntu/nfs", "w04.1"), RunKey("centos/local", "w04.2")
@@ -43,6 +46,12 @@ def contents(store: Store) -> list[Any]:
             found.append(list(ask(store, run.id)))
         found.append(queries.numbers(store, run.id))
     return found
+
+
+def without_ids(found: list[Any]) -> list[Any]:
+    """The same, but for the ids of runs: one that was reserved and never used is not given again."""
+    plain = [list(each) if isinstance(each, dict) else each for each in found]
+    return [each._replace(id=0) if isinstance(each, RunRow) else each for each in plain]
 
 
 def what(done: list[Imported]) -> list[str]:
@@ -296,3 +305,36 @@ def test_key_columns_are_read_in_the_order_of_the_table_keys(store: Store, tmp_p
         made.add("keys", fieldname="SYSTEM", fieldtype="TEXT")
         made.run("r1", "ubuntu/nfs")
     assert import_db(store, str(path))[0].run.target == "nfs/ubuntu"
+
+
+def test_a_file_that_was_written_from_the_area_itself_brings_nothing(store: Store, old: str, tmp_path: Path) -> None:
+    import_db(store, old)
+    export_db(store, str(tmp_path / "out.db"), ("SYSTEM", "FS"))
+    assert what(import_db(store, str(tmp_path / "out.db"))) == ["known", "known"]
+    other = Store(str(tmp_path / "other"), create=True)
+    assert what(import_db(other, str(tmp_path / "out.db"))) == ["new", "new"]
+    assert case(other, FIRST, "disk", "sdb/4k").comment == "slow"
+
+
+IMPORT = """
+import sys
+from mt.db import Store
+from mt.importing import import_db
+import_db(Store(sys.argv[1]), sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("moment", ["tmp/import-*", "tmp/import-*/4.ndjson", "journal/1", "journal/4/import-*.ndjson"])
+def test_an_import_that_is_killed_goes_on_and_nothing_comes_twice(store: Store, tmp_path: Path, moment: str) -> None:
+    """kill -9 as soon as a file is there; the same import then finishes what was begun."""
+    path = str(oldsample.many(tmp_path / "big.db", 6, 300))
+    with subprocess.Popen([sys.executable, "-c", IMPORT, store.home, path]) as process:
+        while process.poll() is None and not list(Path(store.root).glob(moment)):
+            os.sched_yield()
+        process.kill()
+    import_db(store, path)
+    clean = Store(str(tmp_path / "clean"), create=True)
+    import_db(clean, path)
+    assert without_ids(contents(store)) == without_ids(contents(clean))
+    for run_id in (run.id for run in queries.find_runs(store)):
+        assert compare_run(store, run_id) == []
