@@ -388,16 +388,21 @@ def test_lengths_of_time_add_up_their_words(text: str, seconds: int) -> None:
 
 
 def test_what_is_done_is_left_alone_and_what_is_not_is_done(area: Area) -> None:
-    """4.5, table, column "no option": COMPLETED is done, INCOMPLETE, NOT_STARTED and DELETED run."""
-    area.test("t", NOTE, items={"N": "done failed inc reset"})
+    """4.5, table, column "no option": COMPLETED and KILLED are done, INCOMPLETE, NOT_STARTED and DELETED run."""
+    set_to = {
+        "done": "COMPLETED/PASS", "failed": "COMPLETED/FAIL", "waiting": "COMPLETED/PREQ_FAIL",
+        "killed": "KILLED/KILLED", "stuck": "STUCK/n/a", "inc": "INCOMPLETE/FAIL", "reset": "NOT_STARTED/n/a",
+        "deleted": "DELETED/n/a",
+    }  # fmt: skip
+    area.test("t", NOTE, items={"N": " ".join(set_to)})
     ran(area)
-    for item, state, status in (("failed", "COMPLETED", "FAIL"), ("inc", "INCOMPLETE", "FAIL"),
-                                ("reset", "NOT_STARTED", "n/a")):  # fmt: skip
-        area.ok("set", f"{state}/{status}", f"{TARGET}//r//t/{item}")
+    for item, status in set_to.items():
+        area.mt("set", status, f"{TARGET}//r//t/{item}")
     (area.home / "order").unlink()
+    before = recorded(area)
     got = ran(area)
-    assert sorted(order(area)) == ["t/inc", "t/reset"]
-    assert got == {"t/done": "PASS", "t/failed": "FAIL", "t/inc": "PASS", "t/reset": "PASS"}
+    assert sorted(order(area)) == ["t/deleted", "t/inc", "t/reset"]
+    assert got == {**before, "t/inc": "PASS", "t/reset": "PASS", "t/deleted": "PASS"}
 
 
 def test_rerunning_a_status_runs_those_items_only(area: Area) -> None:
