@@ -266,7 +266,7 @@ def reader(path: str, steps: tuple[db_schema.Migration, ...]) -> sqlite3.Connect
     if not os.path.exists(path):
         raise StoreError(f"cannot read '{short(path)}': no such file", hint=mend(path))
     with sql_errors(path):
-        conn = open_reader(path)
+        conn = _recovered(path)
         try:
             found = db_schema.check_version(conn, steps, short(path), mend(path))
         except BaseException:
@@ -276,6 +276,20 @@ def reader(path: str, steps: tuple[db_schema.Migration, ...]) -> sqlite3.Connect
         conn.close()
         raise OldVersion(f"cannot read '{short(path)}': its version {found} is old", hint="mt db migrate")
     return conn
+
+
+def _recovered(path: str) -> sqlite3.Connection:
+    """A reader of one of our dbs; a write that died in the middle is taken back first, which a reader cannot do."""
+    try:
+        return open_reader(path)
+    except sqlite3.OperationalError as e:
+        if "readonly" not in str(e):
+            raise
+    from contextlib import closing
+
+    with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as conn:
+        db_schema.version(conn)
+    return open_reader(path)
 
 
 def open_reader(path: str, wait: float = 20) -> sqlite3.Connection:
