@@ -253,11 +253,14 @@ def _rules(spec: TestSpec, rules: Rules) -> Iterator[Problem]:
     steps = {step.name for step in spec.steps}
     for name, text in spec.logpro.items():
         where = spec.config.where("logpro", name) or spec.where
+        if steps and name not in steps and name != "subrun":
+            near = _nearest(name, steps, 0.8)
+            yield Problem(where, f"[logpro] '{name}' names no step", "warning" if near else "info", near)
+            continue
         path, _, line = where.rpartition(":")
         padded = "\n" * (int(line) - 1) + text if line.isdigit() else text  # so that errors name lines of the file
-        yield from _loaded(rules, padded, path or where, spec.dir, f"log rules of step '{name}'")
-        if steps and name not in steps and name != "subrun" and _nearest(name, steps, 0.8):
-            yield Problem(where, f"[logpro] '{name}' names no step", "warning", _nearest(name, steps, 0.8))
+        for problem in _loaded(rules, padded, path or where, spec.dir, f"log rules of step '{name}'"):
+            yield problem._replace(where=where) if problem.where in (path, f"{path}:1") else problem
     for file in sorted(os.listdir(spec.dir)):
         if file.endswith(".logpro") and file[: -len(".logpro")] in steps:
             path = os.path.join(spec.dir, file)

@@ -75,6 +75,8 @@ TRAPS = [
     ("a", "[test_meta]\njobgrup x\n", ":2", "warning", "[test_meta] unknown key 'jobgrup'"),
     ("a", "[ezsteps]\ns #{scheme (frob 1 2)}\n", ":2", "error",
      'unsupported #{scheme} expression: unknown procedure "frob" in (frob 1 2)'),
+    ("a", "[ezsteps]\nbuild true\n[logpro]\nbuild by nobody\n", ":4", "error",
+     "log rules of step 'build': unknown variable \"by\""),
     ("a", "[script x]\n\n[e]\n", ":1", "warning", "[script x] is empty"),
     ("a", "[ezsteps]\nbuild true\n[logpro]\nbiuld ;;\n", ":4", "warning", "[logpro] 'biuld' names no step"),
 ]  # fmt: skip
@@ -143,6 +145,12 @@ def test_a_line_that_is_lost_says_what_cut_it_off(area: Area) -> None:
 
 def test_a_script_section_is_a_program_that_steps_may_name(area: Area) -> None:
     area({"tests/a/testconfig": "[ezsteps]\none build x\ntwo ./build\n[script build]\n#!/bin/sh\n  # fine\n\n  x\n"})
+    assert found(area) == []
+
+
+def test_keys_of_log_rules_that_are_something_else_are_harmless(area: Area) -> None:
+    """spec/config.md T20a (QA dep-tests `reviewed`)."""
+    area({"tests/a/testconfig": "[ezsteps]\nbuild true\n[logpro]\nreviewed by nobody\n"})
     assert found(area) == []
 
 
