@@ -327,7 +327,7 @@ import_db(Store(sys.argv[1]), sys.argv[2])
 @pytest.mark.parametrize("moment", ["tmp/import-*", "tmp/import-*/4.ndjson", "journal/1", "journal/4/import-*.ndjson"])
 def test_an_import_that_is_killed_goes_on_and_nothing_comes_twice(store: Store, tmp_path: Path, moment: str) -> None:
     """kill -9 as soon as a file is there; the same import then finishes what was begun."""
-    path = str(oldsample.many(tmp_path / "big.db", 6, 300))
+    path = str(oldsample.many(tmp_path / "big.db", 6, 80))
     with subprocess.Popen([sys.executable, "-c", IMPORT, store.home, path]) as process:
         while process.poll() is None and not list(Path(store.root).glob(moment)):
             os.sched_yield()
