@@ -21,6 +21,7 @@ MEGATEST: Table = {
     "fields": None, "launchers": None, "host-types": None, "jobgroups": None, "disks": None, "tests-paths": None,
     "env-override": None, "triggers": None, "testrollup": None, "archive-disks": None, "graph": None,
     "areas": None, "contours": None, "access": None, "accesstypes": None, "listeners": None, "default": None,
+    "semaphores": None,
     "setup": _words(
         "linktree max_concurrent_jobs launch-delay launch_delay inter-test-delay runqueue maxretries run-wait reruns"
         " allow-auto-rerun runtimelim testcopycmd minspace free-space-script dbdir-space-required executable launchwait"

@@ -1,7 +1,8 @@
 """show the locks of an area and who holds them
 
 One row for each lock that is held, or with --all for every lock there has been.  Whether a lock is held is asked of the
-kernel, which gives it back when its holder dies; who holds it is what the holder wrote beside it.
+kernel, which gives it back when its holder dies; who holds it is what the holder wrote beside it.  `alive` is whether
+that very process lives: `no` when its child has the lock by now, `unknown` when it is on another host.
 
     run.N.lock   the controller of run N drives it
     N.db.lock    somebody folds the journals of run N, for moments only
@@ -21,7 +22,7 @@ EXIT STATUS
 
 SEE ALSO
 
-    mt-locks(7), mt-run
+    mt-lock-hold, mt-lock-break, mt-sem, mt-locks(7)
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-COLUMNS = ("lock", "held", "pid", "host", "user", "since", "what", "command")
+COLUMNS = ("lock", "held", "pid", "host", "alive", "user", "since", "what", "command")
 
 
 class Options(AreaOptions, RowOptions):
@@ -53,6 +54,7 @@ def main(opts: Options) -> int:
 
 
 def _locks(home: str, free_too: bool) -> Iterator[dict[str, Any]]:
+    from mt.locks.breaking import alive
     from mt.locks.filelock import Holder, holder
 
     for name in sorted(n for n in os.listdir(home) if n.endswith(".lock")):
@@ -60,4 +62,5 @@ def _locks(home: str, free_too: bool) -> Iterator[dict[str, Any]]:
         if found is None and not free_too:
             continue
         said = (found or Holder())._asdict()
-        yield {"lock": name, "held": found is not None, **said, "since": stamp(said["since"])}
+        lives = "" if found is None else {True: "yes", False: "no", None: "unknown"}[alive(found)]
+        yield {"lock": name, "held": found is not None, **said, "since": stamp(said["since"]), "alive": lives}
