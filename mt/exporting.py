@@ -29,7 +29,7 @@ from mt.oldrecords import add_run, forget_runs, insert
 from mt.states import LIVE
 
 #: vars of metadat: the fold of a run after which it was written, and a sum of the metadata of tests
-_RUN, _META = "MT_RUN_", "MT_META"
+_RUN, _META = "EXPORT_RUN_", "EXPORT_META"
 #: changes when the same records would be written otherwise
 _FORMAT = 1
 _METAS = ("testname", "author", "owner", "description", "reviewed", "tags", "jobgroup")
@@ -125,7 +125,7 @@ def _present(path: str, wanted: _Wanted) -> dict[str, str]:
         return {}
     try:
         with olddb.opened(path) as conn, olddb.errors(path):
-            marks = dict(conn.execute("SELECT var, val FROM metadat WHERE var LIKE 'MT!_%' ESCAPE '!'"))
+            marks = dict(conn.execute("SELECT var, val FROM metadat WHERE var LIKE 'EXPORT%'"))
             return marks if marks.get(olddb.MARK) == wanted.marks[olddb.MARK] else {}
     except MtError:
         return {}

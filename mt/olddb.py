@@ -18,7 +18,7 @@ from mt.errors import BusyError, StoreError
 #: what `-version` of the old program said, kept in metadat
 VERSION = "1.6506"
 #: the var of metadat that tells that mt wrote the file
-MARK = "MT_EXPORT"
+MARK = "EXPORT"
 
 #: the columns that stand around the key columns of a run
 _RUN_COLUMNS = """runname TEXT DEFAULT 'norun', contour TEXT DEFAULT '', state TEXT DEFAULT '', status TEXT DEFAULT '',
