@@ -60,6 +60,7 @@ def of_area(area: Area) -> Iterator[Problem]:
     yield from traps.host_types(config)
     if area.runconfigs is not None:
         yield from _texts(area.runconfigs)
+        yield from traps.shell_values(area.runconfigs, area.runconfigs.sections())
     yield from _targets(area, targets)
     for name, path in area.disks or ():
         yield from _disk(area, name, path)

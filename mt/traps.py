@@ -238,3 +238,30 @@ def host_types(config: Config) -> Iterator[Problem]:
             where = config.where("launchers", pattern) or ""
             hint = f"there are: {', '.join(known)}" if known else "name it in [host-types]"
             yield Problem(where, f"[launchers] {pattern}: there is no host type '{kind.strip()}'", "warning", hint)
+
+
+def shell_values(config: Config, sections: Iterable[str]) -> Iterator[Problem]:
+    """Run variables of which a test sees less than is written: the shell expands them, and gives one line (R6)."""
+    for section in sections:
+        for key, value in config.items(section):
+            where = config.where(section, key) or ""
+            name = f"[{section}] {key}"
+            if "\n" in value.strip():
+                yield Problem(where, f"{name}: tests see its first line only", "warning", "write it on one line")
+            elif re.search("[\"'`()&;|<>]", value) and not _readable(value):
+                text = f"{name}: the shell cannot read it, so it is empty in tests"
+                yield Problem(where, text, "warning", "put it between quotes")
+            elif re.search(r"(?:^|\s)#", value) and not re.search("[\"']", value):
+                text = f"{name}: what stands behind the # is a comment of the shell"
+                yield Problem(where, text, "warning", "put it between quotes")
+
+
+def _readable(value: str) -> bool:
+    """Whether a shell can make sense of `echo VALUE`; nothing is run."""
+    import subprocess
+
+    words = ["/bin/bash", "-n", "-c", f"echo {value}"]
+    try:
+        return not subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+    except (OSError, ValueError):
+        return False

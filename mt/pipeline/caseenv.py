@@ -76,10 +76,18 @@ _SHELLY = "$`\"'\\*?[~;|&<>(){}#\n"
 
 
 def shell_echo(value: str, env: Mapping[str, str]) -> str:
-    """The first line that `echo VALUE` prints in a shell."""
+    """The first line that `echo VALUE` prints in a shell that stands in the area."""
     import subprocess
 
-    done = subprocess.run(["/bin/bash", "-c", f"echo {value}"], env=dict(env), capture_output=True, check=False)
+    here = env.get("MT_RUN_AREA_HOME")
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"echo {value}"],
+        env=dict(env),
+        cwd=here if here and os.path.isdir(here) else None,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
     return done.stdout.decode("utf-8", "surrogateescape").split("\n", 1)[0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from testarea import CONFIG, Area
+from testarea import CONFIG, TARGET, Area
 
 
 def found(area: Area, *words: str) -> list[tuple[str, str, str]]:
@@ -146,6 +146,24 @@ def test_a_line_that_is_lost_says_what_cut_it_off(area: Area) -> None:
 def test_a_script_section_is_a_program_that_steps_may_name(area: Area) -> None:
     area({"tests/a/testconfig": "[ezsteps]\none build x\ntwo ./build\n[script build]\n#!/bin/sh\n  # fine\n\n  x\n"})
     assert found(area) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("A don't", "the shell cannot read it, so it is empty in tests"),
+        ("A (x)", "the shell cannot read it, so it is empty in tests"),
+        ("A one\n  two", "tests see its first line only"),
+        ("A one # two", "what stands behind the # is a comment of the shell"),
+        ('A "one # two"', ""),
+        ("A $(echo x) 'y' ; true", ""),
+    ],
+)
+def test_run_variables_that_the_shell_cuts_are_told(area: Area, line: str, said: str) -> None:
+    """spec/config.md R6: tests see what `echo VALUE` prints first."""
+    area({"runconfigs.config": f"[default]\n{line}\n[{TARGET}]\n"})
+    want = [("runconfigs.config:2", "warning", f"[default] A: {said}")] if said else []
+    assert found(area) == want
 
 
 def test_keys_of_log_rules_that_are_something_else_are_harmless(area: Area) -> None:
