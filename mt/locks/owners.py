@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from mt.journal import boot_id, host_name, start_token
 
-#: seconds without a sign of life after which a holder on another host counts as gone, and between two signs
-LEASE, BEAT = 60.0, 10.0
+#: seconds without a sign of life after which a holder on another host counts as gone, and between two signs:
+#: times of files are up to a minute old on a client that caches them
+LEASE, BEAT = 90.0, 10.0
 
 
 class Owner(NamedTuple):
@@ -37,7 +38,7 @@ class Owner(NamedTuple):
         if not self.pid or not self.boot or self.boot != boot_id() or self.space != pid_space():
             return None
         pairs = ((self.pid, self.start), (self.child, self.child_start))
-        return any(start != "" and start_token(pid) == start for pid, start in pairs if pid)
+        return any(start != "" and start_token(pid) == start and not is_zombie(pid) for pid, start in pairs if pid)
 
 
 def myself(command: str, lease: float = LEASE) -> Owner:
@@ -50,6 +51,16 @@ def myself(command: str, lease: float = LEASE) -> Owner:
         user = str(os.getuid())
     now = round(time.time(), 3)
     return Owner(os.getpid(), start_token(), boot_id(), pid_space(), host_name(), user, command[:200], now, lease)
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended and nobody has asked how: its files are closed, though its pid is still there."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as f:
+            stat = f.read()
+    except OSError:
+        return False
+    return stat[stat.rfind(b")") + 1 :].split()[:1] in ([b"Z"], [b"X"])
 
 
 def pid_space() -> str:

@@ -37,12 +37,12 @@ _SHORTEST, _LONGEST, _GATE = 0.01, 1.0, 1.0
 
 
 class Row(NamedTuple):
-    """A token that somebody has; `alive` is None where this process cannot know."""
+    """A token that somebody has; `alive` is False where this process cannot know whether he lives."""
 
     name: str
     token: int
     owner: Owner
-    alive: bool | None
+    alive: bool
 
 
 class Held:
@@ -253,9 +253,10 @@ def _row(home: str, number: int, known: list[int]) -> Row | None:
     locked, said = _look_lock(os.path.join(home, f"{number}.lock"))
     if locked:
         return Row(name_of(home), number, (said or Owner()) if seen.free else seen.owner, True)
-    if seen.free:
+    alive = seen.owner.is_alive()
+    if seen.free or alive is False:  # the next one who comes takes it
         return None
-    return Row(name_of(home), number, seen.owner, seen.owner.is_alive())
+    return Row(name_of(home), number, seen.owner, alive is True)
 
 
 def _look_lock(path: str) -> tuple[bool, Owner | None]:

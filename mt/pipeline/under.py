@@ -54,6 +54,8 @@ def under(
 
 
 def _spawn(argv: Sequence[str], environ: Mapping[str, str], inherited: Iterable[int], mask: Iterable[int]) -> int:
+    if not argv[0]:
+        raise NoCommand("cannot run '': it has no name")
     for fd in inherited:
         os.set_inheritable(fd, True)
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]  # that Python ignores them is no affair of the command

@@ -9,7 +9,7 @@ each other.  CMD finds the numbers of its tokens in $MT_SEM_TOKENS: `3`, or `1 4
 
 A token is free again when CMD has ended.  When mt dies first, even by kill -9, CMD keeps the token until it ends
 itself.  The kernel frees the tokens of dead holders at once; one who is out of reach (on a host that does not share
-locks with ours, or before a reboot) loses its token after a minute without a sign of life.  A directory with the setgid
+locks with ours, or before a reboot) loses its token after 90 s without a sign of life.  A directory with the setgid
 bit that its group may write (chmod g+ws DIR) is for a team: what is made in it may be written by the group as well.
 
 EXAMPLES
@@ -24,7 +24,7 @@ EXAMPLES
     4 when none was free for a minute.
 
     $ mt sem --list -f ndjson
-    The tokens of all semaphores of the area that somebody has, for a program.
+    Who has tokens of any semaphore of the area, for a program; `alive` is `unknown` of one who is out of reach.
 
 EXIT STATUS
 
@@ -156,7 +156,7 @@ def _shown(row: Row) -> dict[str, Any]:
     from mt.rows import stamp
 
     said = row.owner
-    alive = "unknown" if row.alive is None else "yes" if row.alive else "no"
+    alive = "yes" if row.alive else "unknown"
     return {
         "semaphore": row.name, "token": row.token, "user": said.user, "host": said.host, "pid": said.pid,
         "since": stamp(said.since), "alive": alive, "command": said.command, "child": said.child,
