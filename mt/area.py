@@ -16,6 +16,7 @@ from mt.durations import read_duration
 from mt.environ import BLACKLIST
 from mt.errors import ConfigError, MtError, why
 from mt.home import CONFIG, find
+from mt.memo import Memo
 from mt.opening import RUNCONFIGS, Opening
 from mt.targets import matching, nearest
 from mt.testspec import PRELAUNCH, TestSpec, make_spec
@@ -69,6 +70,7 @@ class Area:
         self._effects = opening.effects
         self._tests: dict[str, str] | None = None
         self._specs: dict[str, TestSpec] = {}
+        self._memo = Memo()
 
     @classmethod
     def open(
@@ -269,7 +271,7 @@ class Area:
             raise ConfigError(f"no test is called '{name}'", hint=nearest(name, self.tests()))
         reading = Reading(
             self.home, env=env, target=self.target, mode=mode, envlike=PRELAUNCH, args=self._args,
-            effects=self._effects, tests=lambda: list(self.tests()),
+            effects=self._effects, tests=lambda: list(self.tests()), memo=self._memo,
         )  # fmt: skip
         return read(os.path.join(directory, "testconfig"), reading), directory
 

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from mt.memo import Memo
     from mt.scheme import Interpreter
 
 #: blank characters of the configuration language (ASCII only: a no-break space is an ordinary character)
@@ -53,10 +54,12 @@ class Reading:
     without a value from any section (runconfigs).  `fields` are the names of the
     target's parts; when empty they are learned from the file's `[fields]`.
     `args` answers `(args:get-arg "-run")`; `tests` lists the area's tests.
+    `memo` remembers what expressions gave in earlier readings of the same area.
     """
 
     __slots__ = (
-        "args", "bare_export", "cwd", "effects", "env", "envlike", "fields", "home", "keep", "mode", "target", "tests",
+        "args", "bare_export", "cwd", "effects", "env", "envlike", "fields", "home", "keep", "memo", "mode", "target",
+        "tests",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +77,7 @@ class Reading:
         args: Mapping[str, str | bool] | None = None,
         effects: Effects | None = None,
         tests: Callable[[], Sequence[str]] | None = None,
+        memo: Memo | None = None,
     ) -> None:
         if mode not in ("immediate", "deferred", "disabled", "target"):
             raise ValueError(f"unknown reading mode {mode!r}")
@@ -89,6 +93,7 @@ class Reading:
         self.args = args or {}
         self.effects = effects or SystemEffects()
         self.tests = tests
+        self.memo = memo
 
 
 class Source(Protocol):
@@ -138,7 +143,9 @@ class Expander:
         self.source = source
         self.dynamic = False
         self.in_comment = False
+        self.asked: set[str] = set()  # variables that the Scheme expression at hand has asked for
         self._scheme: Interpreter | None = None
+        self._defines = False
 
     def expand(self, line: str, *, live: bool, comment: bool) -> str:
         """The line with every form replaced; `live` allows commands, `comment` makes errors mere warnings."""
@@ -221,6 +228,23 @@ class Expander:
         return ""
 
     def _run_scheme(self, text: str) -> str:
+        """The value of an expression; what a file defines itself may make each later one another than its text says."""
+        memo, env = self.reading.memo, self.reading.env
+        self._defines = self._defines or "define" in text or "set!" in text
+        if memo is None or self._defines:
+            return self._scheme_value(text)
+        from mt.memo import worth_keeping
+
+        if not worth_keeping(text):
+            return self._scheme_value(text)
+        found = memo.find(text, env)
+        if found is None:
+            self.asked = set()
+            found = self._scheme_value(text)
+            memo.keep(text, env, self.asked, found)
+        return found
+
+    def _scheme_value(self, text: str) -> str:
         from mt.procedures import interpreter
         from mt.scheme import to_text
 

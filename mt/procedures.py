@@ -115,6 +115,7 @@ class Procedures:
 
     def getenv(self, name: object) -> object:
         """A variable of the environment, `#f` when it is not set."""
+        self.expander.asked.add(_string(name))
         return self.reading.env.get(_string(name), False)
 
     def setenv(self, name: object, value: object) -> object:

@@ -270,3 +270,20 @@ def test_a_file_that_cannot_be_read_is_an_error(area: Files) -> None:
     (area.home / "megatest.config").write_bytes(b"[a]\n\0\n")
     with pytest.raises(ConfigError, match="not a text file"):
         opened(area)
+
+
+def test_a_list_made_by_a_program_follows_the_variables_of_each_item(area: Files) -> None:
+    """spec/config.md T2, 1.7: read for each item, though a value that cannot differ is not made again."""
+    loop = '(let loop ((a 0)) (if (<= a (or (any->number (getenv "N")) 2)) (cons a (loop (+ a 1))) \'()))'
+    area({"tests/t/testconfig": f'[items]\nA #{{scheme (string-intersperse (map number->string {loop}) " ")}}\n'})
+    here = opened(area)
+
+    def items(env: dict[str, str]) -> list[str]:
+        return [item.path for item in here.case_spec("t", env).items or ()]
+
+    assert [items({}), items({"N": "1"}), items({"N": "0"}), items({})] == [
+        ["0", "1", "2"],
+        ["0", "1"],
+        ["0"],
+        list("012"),
+    ]
