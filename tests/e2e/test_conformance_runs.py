@@ -361,6 +361,29 @@ def test_one_job_at_a_time_is_strictly_so(area: Area) -> None:
     assert busiest(area, "a") == 1
 
 
+def test_all_runs_of_an_area_share_its_limit(area: Area) -> None:
+    """4.4: max_concurrent_jobs counts what runs in all runs of the area."""
+    area({"megatest.config": CONFIG.replace("max_concurrent_jobs 4", "max_concurrent_jobs 1")})
+    area.test("a", BUSY.format("a"), items={"N": "1 2 3"})
+    with (
+        area.start("run", "-t", TARGET, "-r", "one", "-q") as one,
+        area.start("run", "-t", TARGET, "-r", "two", "-q") as two,
+    ):
+        assert (one.wait(60), two.wait(60)) == (0, 0)
+    assert {busiest(area, "a", run) for run in ("one", "two")} == {1}
+
+
+def test_all_runs_of_an_area_share_its_job_groups(area: Area) -> None:
+    """4.4, also by the old command, whose controller leaves before its tests end."""
+    area({"megatest.config": CONFIG + "[jobgroups]\ng 1\n"})
+    area.test("a", BUSY.format("a"), items={"N": "1 2"}, more="[test_meta]\njobgroup g\n")
+    words = ("-run", "-target", TARGET, "-testpatt", "%")
+    assert area.mt(*words, "-runname", "one", prog="megatest").status == 0
+    assert area.mt(*words, "-runname", "two", "-run-wait", prog="megatest").status == 0
+    area.mt("wait", f"{TARGET}//one")
+    assert {busiest(area, "a", run) for run in ("one", "two")} == {1}
+
+
 def test_an_exclusive_test_does_not_run_twice_at_once(area: Area) -> None:
     """4.2, T24: neither in this run nor in another one."""
     area.test("x", BUSY.format("x"), items={"N": "1"}, more="[requirements]\nmode exclusive\n")
