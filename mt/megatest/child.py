@@ -31,7 +31,7 @@ def execute(args: Args, talk: Talk) -> int:
     area = Area.open(parcel.home, target=parcel.target, run=parcel.run, environ=variables)
     store = Store(area.home, create=True)
     run = RunKey(parcel.target, parcel.run)
-    setup = setup_of(area, store, parcel.run_id, run, contour=parcel.contour, pipefail=parcel.pipefail)
+    setup = setup_of(area, store, parcel.run_id, run, contour=parcel.contour, old=parcel.old)
     ours, theirs = socket.socketpair()
     ours.sendall(json.dumps(parcel.order).encode() + b"\n" + RELEASE + b"\n")
     directory = store.journal_dir(parcel.run_id)

@@ -143,7 +143,7 @@ def request_of(args: Args, ready: Ready, pattern: str, talk: Talk) -> Request:
         again = {"all": True}
     elif args.has("-rerun"):
         again = {"ended": list(comma_list(args.value("-rerun")))}
-    manner = Manner(partial(_tell, talk), partial(Lines, talk, ready), False, args.value("-contour") or "")
+    manner = Manner(partial(_tell, talk), partial(Lines, talk, ready), args.value("-contour") or "", old=True)
     want = Selection(pattern, args.value("-tagexpr"), unknown_ok=True)
     return Request(ready.run, want, again, policy=policy, quiet=True, owner=owner(), manner=manner)
 

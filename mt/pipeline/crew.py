@@ -151,11 +151,15 @@ class Crew:
             except OSError:
                 pass
 
-    def release(self) -> None:
-        """Leave busy workers to themselves: they finish their case and what follows from it."""
+    def release(self, places: Callable[[int], list[int]]) -> None:
+        """Leave busy workers to themselves: they finish their case and what follows from it.
+
+        `places` gives the descriptors of what a case takes up among all runs of the area; it goes on holding them.
+        """
         for member in self.members.values():
+            fds = places(member.number) if member.number is not None else []
             try:
-                member.link.sendall(RELEASE + b"\n")
+                socket.send_fds(member.link, [RELEASE + b"\n"], fds)
             except OSError:
                 pass
         self.leave()

@@ -72,11 +72,12 @@ class RunDesk:
         if spec.skip is None:
             return ""
         kind, value = spec.skip
-        return skip.reason(kind, value, spec.dir, lambda: self.others(case), time.time())
+        everywhere = kind == "prevrunning"
+        return skip.reason(kind, value, spec.dir, lambda: self.others(case, everywhere=everywhere), time.time())
 
-    def others(self, case: CaseKey) -> Iterator[CaseRow]:
-        """Rows of the same case in all runs of this target but this one."""
-        for run in queries.find_runs(self.ground.store, self.ground.run.target):
+    def others(self, case: CaseKey, *, everywhere: bool) -> Iterator[CaseRow]:
+        """Rows of the same case in all other runs of this target, or of all targets."""
+        for run in queries.find_runs(self.ground.store, None if everywhere else self.ground.run.target):
             if run.id != self.ground.run_id:
                 yield from queries.cases(self.ground.store, run.id, key=case)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 
 from mt.locks.places import Places
@@ -44,9 +45,10 @@ class Shared:
         for name, places in self.groups.items():
             places.give(in_group.get(name, 0))
 
-    def handed_on(self) -> list[int]:
-        """The descriptors of the places of what runs, for whoever goes on with it when this process leaves."""
-        return list(self.jobs.held) if self.jobs is not None else []
+    def hand_on(self, group: str) -> list[int]:
+        """The descriptors of the places of one case, for whoever goes on with it when this process leaves."""
+        places = (self.jobs, self.groups.get(group))
+        return [p.held.popitem()[0] for p in places if p is not None and p.held]
 
     def close(self) -> None:
         """Give all back that was not handed on."""
@@ -66,6 +68,7 @@ class Limits:
         tokens: JobServer | None = None,
         load: Callable[[], float] = lambda: os.getloadavg()[0],
         shared: Shared | None = None,
+        spacing: float = 0.0,
     ) -> None:
         self.slots = max(slots, 1)
         self.groups = dict(groups or {})
@@ -73,6 +76,8 @@ class Limits:
         self.tokens = tokens
         self.load = load
         self.shared = shared
+        self.spacing = spacing
+        self.last = 0.0
         self.running = 0
         self.in_group: dict[str, int] = {}
 
@@ -80,6 +85,8 @@ class Limits:
         """Empty when one more case may start now, else what holds it back."""
         if self.running >= self.slots:
             return f"all {self.slots} slots are taken"
+        if self.pause() > 0:
+            return f"launch-delay is {self.spacing:g} s"
         if self.running and self.max_load is not None and self.load() > self.max_load:
             return f"the load of this machine is over {self.max_load:g}"
         if self.shared is not None and not self.shared.room(self.running):
@@ -95,9 +102,14 @@ class Limits:
             return False
         return running >= limit or (self.shared is not None and not self.shared.room_in(group, running))
 
+    def pause(self) -> float:
+        """Seconds until one more may start, by the spacing of launches that the area asks for."""
+        return max(self.last + self.spacing - time.monotonic(), 0.0) if self.spacing else 0.0
+
     def start(self, group: str) -> None:
         """One more runs."""
         self.running += 1
+        self.last = time.monotonic()
         if group:
             self.in_group[group] = self.in_group.get(group, 0) + 1
 

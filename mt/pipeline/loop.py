@@ -199,7 +199,8 @@ class Loop:
             waiting = {key for key in waiting if (row := self.desk.last_word(key)) and row.state == "NOT_STARTED"}
             if waiting:
                 self.poll.poll(20)
-        self.crew.release()
+        shared = self.limits.shared
+        self.crew.release(lambda number: shared.hand_on(self.running.get(number, "")) if shared else [])
         self.running.clear()
 
     # -- what may start -------------------------------------------------------------------------
@@ -300,7 +301,10 @@ class Loop:
     def wait(self) -> None:
         """Sleep until a worker or a signal has something to say, or a beat is over."""
         quick = self.adopting or self.busy_elsewhere or (self.startable() and not self.running)
-        events = self.poll.poll((_QUICK_BEAT if quick else _BEAT) * 1000)
+        patience = _QUICK_BEAT if quick else _BEAT
+        if self.limits.spacing and self.startable():
+            patience = min(patience, self.limits.pause() or patience)
+        events = self.poll.poll(patience * 1000)
         for fd, _ in events:
             if fd == self.interrupts.reader:
                 self.interrupts.drain()

@@ -17,16 +17,18 @@ from mt.pipeline import casedir, caseenv
 from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.case import Setup
 from mt.pipeline.casevars import CaseVariables
+from mt.stdio import say
 from mt.testspec import TestSpec
 
 
 def setup_of(
-    area: Area, store: Store, run_id: int, run: RunKey, *, contour: str = "", pipefail: bool = True
+    area: Area, store: Store, run_id: int, run: RunKey, *, contour: str = "", old: bool = False
 ) -> Setup:  # fmt: skip
     """The Setup of one run of an area; raises ConfigError when no disk can take it.
 
-    A contour is one more level of directories, above the target.  `pipefail` is
-    whether every stage of a pipeline counts where the area does not say.
+    A contour is one more level of directories, above the target.  `old` is the
+    manner of the old command where the area does not say: the last stage of a
+    pipeline counts, and every file that was there of old is written.
     """
     disk = disk_chooser(area)
     linktree = os.path.join(area.linktree, contour) if contour else area.linktree
@@ -44,8 +46,9 @@ def setup_of(
         source=Sources().of,
         copy_command=area.setting("setup", "testcopycmd") or "",
         limit=limit_of(area),
-        every_stage=pipefail if stages is None else stages != "no",
-        environment_files=EnvironmentFiles(area).write,
+        every_stage=not old if stages is None else stages != "no",
+        environment_files=EnvironmentFiles(area, csh=old).write,
+        summary=old,
         case_values=CaseVariables(area, caseenv.shell_echo).of,
         contour=contour,
         after=Aftermath(area, store, run_id, run, linktree),
@@ -63,12 +66,25 @@ def disk_chooser(area: Area) -> Callable[[TestSpec], str]:
     script = area.setting("setup", "free-space-script")
     probe = script_space(script, area.env, area.home) if script else free_space
     chooser = Chooser(area.number("setup", "minspace", 10000), probe)
+    said: set[str] = set()
+
+    def warn(text: str) -> None:
+        """Say something about disks once."""
+        kind = text.partition(":")[0]
+        if kind not in said:
+            said.add(kind)
+            say(text)
+
     if common is not None:
         chooser.choose(common)
+        for disk in chooser.look(common):
+            if disk.reason:
+                warn(f"[disks] {disk.name} is not used: {disk.reason}")
 
     def choose(spec: TestSpec) -> str:
         entries = spec.disks if spec.disks is not None else common
         if entries is None:
+            warn(f"no [disks]: run directories are in {os.path.join(spec.dir, 'tmp_run')} and its like")
             return os.path.join(spec.dir, "tmp_run")
         try:
             return chooser.choose(entries).path
@@ -115,13 +131,14 @@ class EnvironmentFiles:
     """Writes megatest.sh into a run directory, and megatest.csh; what all cases share is formatted once.
 
     Making a file costs more than all that mt does for a case in Python, so the
-    one for csh is left out where no csh is installed, unless `[setup] csh yes`.
+    one for csh is left out where no csh is installed, unless `[setup] csh yes`
+    or `csh`, for those who always had one.
     """
 
-    def __init__(self, area: Area) -> None:
+    def __init__(self, area: Area, *, csh: bool = False) -> None:
         self.blacklist = area.blacklist
         self.texts: dict[frozenset[str], tuple[str, str]] = {}
-        self.csh = area.flag("setup", "csh", any(map(shutil.which, ("csh", "tcsh"))))
+        self.csh = area.flag("setup", "csh", csh or any(map(shutil.which, ("csh", "tcsh"))))
 
     def write(self, directory: str, added: Mapping[str, str], shared: caseenv.Shared) -> None:
         """Both files; the case's own variables come last."""

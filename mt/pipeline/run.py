@@ -35,7 +35,7 @@ from mt.pipeline.desk import Ground, RunDesk, again_of
 from mt.pipeline.frozen import refuse_frozen
 from mt.pipeline.interrupts import Interrupts
 from mt.pipeline.launchers import Launchers
-from mt.pipeline.limits import Limits, job_server, slots
+from mt.pipeline.limits import Limits, Shared, job_server, slots
 from mt.pipeline.loop import Beat, Loop, Policy, describe_left
 from mt.pipeline.plan import Plan, Selection
 from mt.pipeline.progress import Progress, Shown, say_problem
@@ -50,15 +50,15 @@ class Manner(NamedTuple):
     """Where `mt run` and the old `megatest -run` differ around the same run.
 
     `tell` hears of what is wrong with tests, `shown` makes what shows the run
-    from (run, number of cases, slots, quiet); `pipefail` is whether every stage
-    of a pipeline counts where the area does not say; `contour` is one more level
-    of directories.
+    from (run, number of cases, slots, quiet); `contour` is one more level of
+    directories.  `old` is what the area does not say: only the last stage of a
+    pipeline counts, 50 cases at once, all files of old in run directories.
     """
 
     tell: Callable[[Problem], None] = say_problem
     shown: Callable[[str, int, int, bool], Shown] = Progress
-    pipefail: bool = True
     contour: str = ""
+    old: bool = False
 
 
 class Request(NamedTuple):
@@ -110,9 +110,7 @@ def drive(
         refuse_frozen(store, run_id)
         plan = planned(area, request)
         past = recall(ground, request)
-        setup = setup_of(
-            area, store, run_id, request.run, contour=request.manner.contour, pipefail=request.manner.pipefail
-        )
+        setup = setup_of(area, store, run_id, request.run, contour=request.manner.contour, old=request.manner.old)
         after = Aftermath(area, store, run_id, request.run, setup.linktree)
         desk = RunDesk(ground, plan, past.living, after, sender(ground, setup))
         desk.register(key for key in plan.cases if key not in past.rows)
@@ -120,7 +118,7 @@ def drive(
         hooks.before(area, request.run, first=not past.rows)
         with Interrupts() as interrupts:
             crew = Crew(setup, store.journal_dir(run_id), mute=request.policy.leave)
-            limits = limits_of(area, request)
+            limits = limits_of(area, store, request)
             loop = Loop(plan, crew, limits, interrupts, desk, request.policy, past.rows)
             loop.bump = 1 if past.living else 0
             loop.prefer(request.order)
@@ -194,13 +192,23 @@ def controlled(store: Store, run_id: int) -> Iterator[Callable[[Area, RunKey], A
         yield ground
 
 
-def limits_of(area: Area, request: Request) -> Limits:
+def limits_of(area: Area, store: Store, request: Request) -> Limits:
     """Slots, groups, load and make's tokens for a request."""
     server = None if request.jobs else job_server(os.environ.get("MAKEFLAGS", ""))
     groups = {k: int(float(v)) for k, v in area.config.items("jobgroups") if v.replace(".", "", 1).strip().isdigit()}
-    configured = area.setting("setup", "max_concurrent_jobs")
+    configured = area.setting("setup", "max_concurrent_jobs") or ("50" if request.manner.old else None)
     load = request.max_load if request.max_load is not None else load_of(area)
-    return Limits(slots(request.jobs, configured, served=server is not None), groups, load, server)
+    together = area.limits.max_jobs if request.jobs is None else None
+    shared = Shared(store.lock_path("places").removesuffix(".lock"), together, groups, nested=is_nested(area))
+    spacing = area.limits.launch_delay
+    many = slots(request.jobs, configured, served=server is not None)
+    return Limits(many, groups, load, server, shared=shared if together or groups else None, spacing=spacing)
+
+
+def is_nested(area: Area) -> bool:
+    """Whether we were started by a running test of this very area."""
+    above = os.environ.get("MT_RUN_AREA_HOME", "")
+    return "MT_CMDINFO" in os.environ and os.path.realpath(above) == os.path.realpath(area.home)
 
 
 def load_of(area: Area) -> float | None:

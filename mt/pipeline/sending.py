@@ -35,7 +35,7 @@ class Parcel(NamedTuple):
     run_id: int
     order: Order
     contour: str = ""
-    pipefail: bool = True
+    old: bool = False
 
     def packed(self) -> str:
         """The parcel as one word."""
@@ -81,7 +81,7 @@ class Sender:
         env.update(spec.prelaunch)
         parcel = Parcel(
             self.home, s.run.target, s.run.name, s.run_id, order._replace(gen=row.gen, clean=False), s.contour,
-            s.every_stage,
+            s.summary,
         )  # fmt: skip
         job = (caseenv.callback(), "-m", f"{self.suite}:{key.test}:{key.item}", "-execute", parcel.packed())
         self._start(key, row, launcher, launcher.argv(job), launcher.environment(env), where.real)

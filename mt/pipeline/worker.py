@@ -20,6 +20,7 @@ import os
 import signal
 import socket
 import sys
+from array import array
 from typing import Any
 
 from mt.errors import MtError
@@ -29,6 +30,7 @@ from mt.model import CaseRow
 from mt.pipeline import proc
 from mt.pipeline.case import CaseRun, Interrupt, Order, Setup
 
+_MOST_FDS = 4
 CANCEL, RELEASE = b"cancel", b"release"
 
 
@@ -99,14 +101,16 @@ class Worker:
     def receive(self, *, wait: bool) -> None:
         """Read what the controller sent; the end of the socket means that it has left."""
         try:
-            body = self.link.recv(65536, 0 if wait else socket.MSG_DONTWAIT)
+            body, fds = _received(self.link, 0 if wait else socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except (ConnectionError, InterruptedError):
-            body = b""
+            body, fds = b"", array("i")
         if not body:
             self.over = True
             return
+        for fd in fds:  # places among all runs of the area, held until this process leaves
+            os.set_inheritable(fd, False)
         self.buffer += body
         lines = self.buffer.split(b"\n")
         if CANCEL in lines:
@@ -123,6 +127,16 @@ class Worker:
             self.link.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
         except OSError:
             self.over = True
+
+
+def _received(link: socket.socket, flags: int) -> tuple[bytes, array[int]]:
+    """What came down a link, and the descriptors with it; socket.recv_fds does not hand its flags on."""
+    fds = array("i")
+    body, control, _, _ = link.recvmsg(65536, socket.CMSG_LEN(_MOST_FDS * fds.itemsize), flags)
+    for level, kind, data in control:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return body, fds
 
 
 def work(link: socket.socket, setup: Setup, journal_dir: str, parent: int, *, mute: bool = False) -> int:

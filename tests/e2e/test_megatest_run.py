@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -456,3 +457,32 @@ def test_a_case_under_a_launcher_is_killed_and_interrupted_cases_run_again(area:
         old(area, "-set-state-status", "KILLREQ,n/a", "-testpatt", "t")
         process.communicate(timeout=60)
     assert how(area) == {"t": "KILLED/KILLED"}
+
+
+# -- how much at once (spec/runs.md 4.4)
+
+
+def test_launches_are_spaced_only_when_the_area_says_so(area: Area) -> None:
+    """spec/runs.md 4.4, spec/config.md D9: launch-delay, when it is set."""
+    area.test("t", 'date +%s%N >> "$MT_RUN_AREA_HOME/times"', items={"X": "1 2 3"})
+    area({"megatest.config": area.read("megatest.config").replace("launch-delay 0", "launch_delay 0.4")})
+    run(area)
+    times = sorted(int(line) / 1e9 for line in area.read("times").splitlines())
+    assert len(times) == 3
+    assert times[2] - times[0] > 0.5
+
+
+def test_workers_that_go_on_alone_keep_their_places(area: Area) -> None:
+    """spec/runs.md 4.4: max_concurrent_jobs counts what runs in all runs, whoever controls it."""
+    area({"megatest.config": area.read("megatest.config").replace("max_concurrent_jobs 4", "max_concurrent_jobs 1")})
+    area.test("a", f"touch $MT_RUN_AREA_HOME/begun; {GATE}; touch $MT_RUN_AREA_HOME/over")
+    area.test("b", "test -e $MT_RUN_AREA_HOME/over")
+    old(area, "-run", "-testpatt", "a")
+    wait_for(area.home / "begun")
+    other = ("-target", TARGET, "-runname", "r2")
+    with area.start("-run", "-run-wait", *other, "-testpatt", "b", prog="megatest") as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.5)
+        (area.home / "gate").touch()
+        process.communicate(timeout=60)
+    assert how(area, run="r2") == {"b": "COMPLETED/PASS"}
