@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: where an area of the old program has its records
 OLD_DB = "megatest.db"
 #: an area with more records than this has its file written on demand only
-MIRRORED = 20000
+MIRRORED = 200000
 #: where such a file goes before one that mt writes takes its place
 KEPT_DB = "megatest.db.before-mt"
 
