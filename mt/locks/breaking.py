@@ -4,7 +4,9 @@ A flock dies with its holder, so on a local disk there is never anything to
 break.  A file server may keep a lock of a host that is no more.  Then the lock
 file is put away: who comes next makes a new one, and a holder that lives after
 all keeps a lock that nobody asks for.  That is why what is held through this
-very kernel is never broken.
+very kernel is never broken.  A lease of a dead process of this host is free
+anyway, and one of a dead host after its time: to break it is to give it back in
+its holder's name, who finds that out when he looks whether he has it still.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from urllib.parse import quote
 
 from mt.errors import BusyError, NotPermitted, StoreError, why
 from mt.journal import boot_id, host_name, start_token
-from mt.locks.filelock import Holder, is_held, read_holder, short
+from mt.locks.filelock import Holder, holder, is_held, is_lease, read_holder, short
 from mt.trace import trace
 
 TYPE_CHECKING = False
@@ -32,14 +34,16 @@ class Judged(NamedTuple):
     gone: bool
 
 
-def lock_file(directory: str, name: str) -> str:
-    """The lock `name` of a directory; any text is a name, and `run.3.lock` is the same as `run.3`."""
-    return os.path.join(directory, quote(name.removesuffix(".lock"), safe=" ") + ".lock")
+def lock_name(text: str) -> str:
+    """The name of a lock, for `Store.lock_path`: any text is one, and `run.3.lock` is the same as `run.3`."""
+    return quote(text.removesuffix(".lock").removesuffix(".lease"), safe=" ")
 
 
 def descriptors(path: str) -> list[int]:
-    """The open files of this process at a path: a child that inherits them keeps the lock that is on them."""
-    found = []
+    """The open files of this process at a path: a child that inherits them keeps the lock on them; of a lease none."""
+    found: list[int] = []
+    if is_lease(path):
+        return found
     for name in os.listdir("/proc/self/fd"):
         try:
             if os.path.samestat(os.fstat(int(name)), os.stat(path)):
@@ -51,10 +55,12 @@ def descriptors(path: str) -> list[int]:
 
 def judge(path: str) -> Judged:
     """Look at a lock; a holder is gone when its process, or its boot of this host, is over."""
-    said = read_holder(path) or Holder()
+    said = holder(path) or read_holder(path) or Holder()
     if not is_held(path):
         return Judged(False, said, (), True)
-    here = tuple(sorted(set(_holders(path))))
+    here: tuple[int, ...] = (said.pid,) if alive(said) else ()
+    if not is_lease(path):
+        here = tuple(sorted(set(_holders(path))))
     return Judged(True, said, here, not here and alive(said) is False)
 
 
@@ -125,7 +131,7 @@ def break_lock(path: str, *, force: bool = False) -> Judged:
         )
     try:
         if found.held:
-            os.unlink(path)
+            _put_away(path)
         if os.path.lexists(f"{path}.holder"):
             os.unlink(f"{path}.holder")
     except OSError as e:
@@ -133,3 +139,12 @@ def break_lock(path: str, *, force: bool = False) -> Judged:
         raise kind(f"cannot break '{short(path)}': {why(e)}") from e
     trace("lock", path, op="break")
     return found
+
+
+def _put_away(path: str) -> None:
+    if not is_lease(path):
+        os.unlink(path)
+        return
+    from mt.locks.lease import current
+
+    os.close(os.open(os.path.join(path, f"{current(path).number}.free"), os.O_WRONLY | os.O_CREAT, 0o666))

@@ -20,7 +20,7 @@ EXIT STATUS
     3  there is no area here
     4  its holder lives, or may live
     5  the lock file cannot be removed
-    7  there is no such lock
+    7  there is no such lock, or nothing is recorded here
     9  you may not remove it
 
 SEE ALSO
@@ -48,10 +48,10 @@ class Options(AreaOptions):
 def main(opts: Options) -> int:
     """Break it, and say what was broken."""
     from mt.errors import NothingSelected
-    from mt.locks.breaking import break_lock, lock_file
-    from mt.rows import home
+    from mt.locks.breaking import break_lock, lock_name
+    from mt.rows import store
 
-    path = lock_file(os.path.join(home(opts), ".mtdb", "locks"), opts.name)
+    path = store(opts).lock_path(lock_name(opts.name))
     if not os.path.exists(path):
         raise NothingSelected(f"there is no lock '{opts.name}'", hint="mt lock show --all")
     found = break_lock(path, force=opts.force)

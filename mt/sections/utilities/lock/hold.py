@@ -2,7 +2,8 @@
 
 NAME is a lock of your own, any text, or one of the area: under `run.3` nobody drives run 3, and a `mt run` that comes
 joins it and waits.  Of several who do this with one name only one runs its command at a time: made for cron jobs.
-CMD inherits the lock and keeps it until it ends, even when mt is killed first.  Signals are passed on to it.
+A CMD that needs the same lock itself waits for ever.  CMD inherits the lock and keeps it until it ends, even when mt is
+killed first (in an area of mode single-writer, where locks do not work, only mt keeps it).  It gets the signals of mt.
 
 EXAMPLES
 
@@ -32,7 +33,7 @@ from __future__ import annotations
 
 import os
 
-from mt.errors import NotPermitted, StoreError, UsageError, why
+from mt.errors import UsageError
 from mt.options import AreaOptions, command, flag, operand, opt
 
 
@@ -49,21 +50,12 @@ def main(opts: Options) -> int:
     """Take the lock and run the command under it."""
     if opts.wait is not None and not 0 <= opts.wait < float("inf"):
         raise UsageError(f"mt lock hold: --wait: '{opts.wait:g}' is no time to wait", hint="mt lock hold -h")
-    from mt.locks.breaking import descriptors, lock_file
+    from mt.db import Store
+    from mt.locks.breaking import descriptors, lock_name
     from mt.locks.filelock import held
     from mt.pipeline.under import under
     from mt.rows import home
 
-    directory = os.path.join(home(opts), ".mtdb", "locks")
-    _make(directory)
-    path = lock_file(directory, opts.name)
+    path = Store(home(opts), create=True).lock_path(lock_name(opts.name))
     with held(path, wait=False if opts.no_wait else True if opts.wait is None else opts.wait, what="mt lock hold"):
         return under(opts.argv, os.environ, descriptors(path))
-
-
-def _make(directory: str) -> None:
-    try:
-        os.makedirs(directory, exist_ok=True)
-    except OSError as e:
-        kind = NotPermitted if isinstance(e, PermissionError) or e.errno == 30 else StoreError
-        raise kind(f"cannot make '{directory}': {why(e)}") from e

@@ -57,7 +57,7 @@ def _locks(home: str, free_too: bool) -> Iterator[dict[str, Any]]:
     from mt.locks.breaking import alive
     from mt.locks.filelock import Holder, holder
 
-    for name in sorted(n for n in os.listdir(home) if n.endswith(".lock")):
+    for name in sorted(n for n in os.listdir(home) if n.endswith((".lock", ".lease"))):
         found = holder(os.path.join(home, name))
         if found is None and not free_too:
             continue
