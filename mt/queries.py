@@ -117,7 +117,7 @@ def _select(store: db.Store, run_id: int, sql: str, values: Sequence[object] = (
     path = store.run_db_path(run_id)
     if not os.path.exists(path):
         return
-    with db.sql_errors(path), closing(db.reader(path, RUN)) as conn:
+    with db.sql_errors(path), closing(db.reader(path, RUN, store.mode)) as conn:
         yield from conn.execute(sql, values)
 
 
@@ -281,7 +281,8 @@ def tops(store: db.Store, run_id: int) -> list[Top]:
     for test, counted in tally.items():
         rolled = next(iter(counted)) if test in plain else roll_items(counted)
         if rolled:
-            found.append(Top(test, *rolled, sum(counted.values()), test not in plain, counted))
+            left = sum(n for (state, _), n in counted.items() if state != "DELETED")
+            found.append(Top(test, *rolled, left, test not in plain, counted))
     return found
 
 

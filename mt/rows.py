@@ -276,6 +276,7 @@ class Cases:
         for top in tops(self.runs.store, picked.run.id):
             row = CaseRow(top.test, "", state=top.state, status=top.status)
             fits = (not self.states or top.state in self.states) and (not self.statuses or top.status in self.statuses)
+            fits = fits and (top.state != "DELETED" or self.runs.removed or picked.removed)
             if fits and picked.takes_test(row):
                 yield top_row(picked.run.key, top)
 
@@ -457,9 +458,11 @@ def top_row(run: RunKey, top: Top) -> Row:
 
 
 def tallied(counts: Mapping[tuple[str, str], int]) -> dict[str, int]:
-    """How many cases are good, bad, live, waiting and unfinished."""
+    """How many cases are good, bad, live, waiting and unfinished; removed ones are none of them."""
     tally = {"good": 0, "bad": 0, "live": 0, "waiting": 0, "unfinished": 0}
     for (state, status), n in counts.items():
+        if state == "DELETED":
+            continue
         tally[verdict(state, status)] += n
     return tally
 

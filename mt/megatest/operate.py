@@ -96,7 +96,7 @@ def lock(args: Args, talk: Talk) -> int:
 
     here = entered(args, talk)
     for run in meant(here):
-        freeze(_store(here), run.id, args.value("-m") or "megatest -lock", even_driven=True)
+        freeze(records_in(here), run.id, args.value("-m") or "megatest -lock", even_driven=True)
     return 0
 
 
@@ -108,11 +108,12 @@ def unlock(args: Args, talk: Talk) -> int:
     for run in meant(here):
         print(f"Do you really wish to unlock run {run.id}?\n   y/n: ", flush=True)
         if sys.stdin.readline().strip() == "y":
-            thaw(_store(here), run.id, args.value("-m") or "megatest -unlock")
+            thaw(records_in(here), run.id, args.value("-m") or "megatest -unlock")
     return 0
 
 
-def _store(here: Here) -> Store:
+def records_in(here: Here) -> Store:
+    """The records of an area that has some; raises Refused (1) otherwise."""
     if here.store is None:
         raise Refused(1, "No matching run found.")
     return here.store
@@ -139,7 +140,7 @@ def change(here: Here, run: RunRow, rows: list[CaseRow], state: str, status: str
     """Record it for tests of one run, pass it on to their sub-runs, and let triggers know."""
     from mt.pipeline.byhand import impose
 
-    store = _store(here)
+    store = records_in(here)
     recorded = impose(store, run.id, run.key, rows, state, status, comment)
     for row in rows:
         talk.info(1, f"setting {run.key}//{row.key} to {state}/{status}")

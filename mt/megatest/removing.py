@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from mt.errors import MtError
-from mt.megatest.operate import Here, _store, echo, entered
+from mt.megatest.operate import Here, echo, entered, records_in
 from mt.megatest.selecting import runs, select
 from mt.megatest.talk import Refused, Talk
 from mt.megatest.words import Args, comma_list
@@ -44,11 +44,11 @@ def removed(here: Here, run: RunRow, rows: list[CaseRow], talk: Talk, *, patienc
     from mt.pipeline.ending import ended
     from mt.pipeline.territory import of_run
 
-    store = _store(here)
+    store = records_in(here)
     drain(here, run)
     land = of_run(here.area.home, run.key)
     trouble: list[MtError] = []
-    going = [row for row in ended(store, run.id, rows, patience) if without_subrun(row, trouble)]
+    going = ended(store, run.id, rows, patience)
     for row, _ in remove_cases(
         store, run.id, run.key, going, land, records=records, comment="", tidy=False, trouble=trouble
     ):
@@ -64,22 +64,9 @@ def drain(here: Here, run: RunRow) -> None:
     from mt.pipeline import control
     from mt.pipeline.naming import owner
 
-    store = _store(here)
+    store = records_in(here)
     if is_controlled(store, run.id):
         control.ask(store.ctl_dir(run.id), control.DRAIN, by=owner(), why="its tests are being removed")
-
-
-def without_subrun(row: CaseRow, trouble: list[MtError]) -> bool:
-    """Remove the sub-run of a test first (4.12); False when it could not be removed, then its parent stays."""
-    from mt.pipeline.subrun import pass_removal
-
-    try:
-        if row.dir:
-            pass_removal(row.dir, os.environ)
-    except MtError as e:
-        trouble.append(e)
-        return False
-    return True
 
 
 # -- all but the newest
@@ -176,7 +163,7 @@ def archived(here: Here, run: RunRow, rows: list[CaseRow], what: str, talk: Talk
     """Save or restore tests of one run; what cannot be is warned of."""
     from mt.pipeline import archiving
 
-    ground = archiving.ground_of(here.area.home, _store(here), run)
+    ground = archiving.ground_of(here.area.home, records_in(here), run)
     if what == "restore":
         done = archiving.restore(ground, rows, talk.warn)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -15,6 +16,7 @@ from mt.pipeline.control import ask_kill
 from mt.pipeline.frozen import refuse_frozen
 from mt.pipeline.history import Alive
 from mt.pipeline.naming import owner
+from mt.pipeline.subrun import pass_removal
 from mt.pipeline.territory import Territory, remove
 from mt.queries import cases
 from mt.states import LIVE, order
@@ -89,7 +91,7 @@ def remove_cases(
     it stays what it was.  A command that was killed in between leaves cases
     that are REMOVING, which the next one removes.  A directory that cannot be
     removed leaves its case as it was: the error is put into `trouble`, without
-    that it is raised.
+    that it is raised.  A sub-run goes before its parent (spec/runs.md 4.12).
     """
     gone = f"removed by {owner()}" if comment is None else comment
     for at in range(0, len(rows), CHUNK):
@@ -100,7 +102,10 @@ def remove_cases(
         errors: list[MtError] = []
         for row, now in zip(rows[at : at + CHUNK], going, strict=True):
             try:
-                yield row, remove(territory.find(run, row), territory.linktree, tidy=tidy)
+                where = territory.find(run, row)
+                if where.real:
+                    pass_removal(where.real, os.environ)
+                yield row, remove(where, territory.linktree, tidy=tidy)
                 after.append(delete(now, gone))
             except MtError as e:
                 errors.append(e)

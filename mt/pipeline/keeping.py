@@ -24,6 +24,7 @@ from mt.model import CaseKey, CaseRow, RunRow
 from mt.pipeline import territory
 from mt.pipeline.frozen import frozen_run
 from mt.pipeline.naming import owner
+from mt.pipeline.subrun import LINK, RECORD, below
 from mt.pipeline.territory import Held, Territory
 from mt.queries import cases, steps
 from mt.rows import frozen_by
@@ -140,6 +141,8 @@ def cuts(store: Store, run: RunRow, land: Territory, policy: Policy, spared: set
         where = land.find(run.key, row)
         if not where.real:
             continue
+        if level == NONE and below(where.real) is not None:
+            level = LOGS  # or nobody would find the sub-run any more
         if level == NONE:
             yield Cut(row, where, level, (), territory.size(where.real))
             continue
@@ -167,7 +170,11 @@ def _parted(real: str, patterns: Sequence[str], logs: set[str]) -> tuple[list[st
         if entry.folder:
             continue
         base = os.path.basename(entry.name)
-        if entry.name in logs or any(fnmatchcase(base, pattern) for pattern in patterns):
+        if (
+            entry.name in logs
+            or entry.name in (LINK, RECORD)
+            or any(fnmatchcase(base, pattern) for pattern in patterns)
+        ):
             kept.append(entry.name)
         else:
             going = (going or 0) + entry.bytes

@@ -44,6 +44,7 @@ from mt.stdio import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mt.model import CaseRow
     from mt.rows import Picked
 
 
@@ -64,20 +65,19 @@ def main(opts: Options) -> int:
     found = 0
     trouble: list[str] = []
     for picked in cases.picked:
-        rows = [row for row in cases.of(picked) if row.state != "ARCHIVED"]
+        rows = list(cases.of(picked))
         found += len(rows)
         if rows:
-            _save(cases, picked, opts, trouble)
+            _save(cases, picked, [row for row in rows if row.state != "ARCHIVED"], opts, trouble)
     for line in trouble:
         say(line)
     return answer(found, opts, "cases") or (1 if trouble else 0)
 
 
-def _save(cases: Cases, picked: Picked, opts: Options, trouble: list[str]) -> None:
+def _save(cases: Cases, picked: Picked, rows: list[CaseRow], opts: Options, trouble: list[str]) -> None:
     from mt.pipeline import archiving, territory
 
     ground = archiving.ground_of(cases.runs.store.home, cases.runs.store, picked.run)
-    rows = list(cases.of(picked))
     if opts.dry_run:
         for row in rows:
             bytes_ = territory.size(ground.land.find(picked.run.key, row).real)
