@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _TAIL = 1 << 20
+_PACKED = "all.ndjson.gz"
 
 
 def start_token(pid: int | str = "self") -> str:
@@ -76,6 +77,10 @@ class Journal:
     part becomes one unreadable line and nothing else is touched.
 
     A forked child must not use its parent's journal; it closes it and opens its own.
+    A process that closes its journal and opens it again goes on with its numbers,
+    also when the closed one has been packed in between: where something was
+    packed a new file begins with the microseconds since the boot, which no
+    earlier file of this process has reached.
     The open journal is held by a shared flock, as `mt.locks.alive.keep_alive`
     does it: a compaction takes away only files that nobody holds.
     """
@@ -90,6 +95,8 @@ class Journal:
         except OSError as e:
             raise StoreError(f"cannot open journal '{self.path}': {why(e)}") from e
         self._seq, self._torn = _last(self._fd)
+        if not self._seq and os.path.exists(os.path.join(directory, _PACKED)):
+            self._seq = time.monotonic_ns() // 1000
 
     def emit(self, kind: str, /, **fields: Any) -> int:
         """Append one event; gives its sequence number, which is acknowledged unless the journal buffers."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -148,3 +150,22 @@ def test_writing_events_needs_neither_sqlite_nor_dataclasses() -> None:
     code = "import sys, mt.journal; print([m for m in ('sqlite3', 'dataclasses', 'filelock') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_journal_that_was_packed_meanwhile_is_opened_again_with_numbers_that_were_never_used(tmp_path: Path) -> None:
+    from mt.db import Store
+    from mt.fold import Folder, compact
+    from mt.model import RunKey
+
+    store = Store(str(tmp_path), create=True)
+    run = store.create_run(RunKey("t", "r"), owner="me")
+    used = []
+    for text in "abc":
+        with Journal(store.journal_dir(run)) as journal:
+            used += [journal.emit("note", test="x", text=text) for _ in range(3)]
+        assert compact(store, run)
+    assert sorted(set(used)) == used
+    with Folder(store, run) as folder:
+        folder.settle()
+    with closing(sqlite3.connect(store.run_db_path(run))) as conn:
+        assert conn.execute("SELECT count(*) FROM notes").fetchone() == (9,)
