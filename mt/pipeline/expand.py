@@ -7,7 +7,7 @@ as a `Problem`; a circle of waitons is an error, because no order could exist.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from mt.config import Problem
@@ -15,6 +15,9 @@ from mt.errors import ConfigError, NothingSelected
 from mt.patterns import memory_part
 from mt.selectors import Piece, TestPattern, find_cycle, grow, tag_match
 from mt.testspec import Item, TestSpec, item_path, wait_problems
+
+#: warnings that Megatest said too, or that change what a run does (spec/config.md T42, 2.2)
+_ALSO = ("WARNING:", "time limit:")
 
 
 class Selection(NamedTuple):
@@ -79,7 +82,13 @@ def choose(names: Iterable[str], spec: Callable[[str], TestSpec], want: Selectio
     reasons = _Reasons(pattern.pieces)
     tests = [t._replace(why=reasons.of(t.name, grown.pulled, spec), depth=depths[t.name]) for t in tests]
     tests.sort(key=lambda t: (-t.spec.priority, t.depth, known[t.name]))
-    return Choice(tests, grown.pattern, [p for t in tests for p in wait_problems(t.spec, known)])
+    return Choice(tests, grown.pattern, [p for t in tests for p in _problems(t.spec, known)])
+
+
+def _problems(spec: TestSpec, known: dict[str, int]) -> Iterator[Problem]:
+    """What is wrong with a test of the plan; what is merely doubtful in its file is for `mt check`."""
+    yield from (p for p in spec.problems if p.level == "error" or p.text.startswith(_ALSO))
+    yield from wait_problems(spec, known)
 
 
 def _picked(name: str, spec: TestSpec, known: dict[str, int]) -> Picked:

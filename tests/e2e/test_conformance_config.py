@@ -682,6 +682,24 @@ def test_an_unsupported_expression_names_its_line_and_reading_goes_on(area: Area
     assert ran(area) == {"a": "PASS"}
 
 
+def test_what_is_wrong_in_a_testconfig_is_said_once_and_the_test_runs(area: Area) -> None:
+    """X20, 4.1 priority, T42, 2.2: by either command, once for each line."""
+    text = "[ezsteps]\ns echo #{scheme (baz 2)}\n[requirements]\npriority high\nruntimelim 90\n[items]\n"
+    area({"tests/a/testconfig": text})
+    lines = [
+        'tests/a/testconfig:2: unsupported #{scheme} expression: unknown procedure "baz" in (baz 2)',
+        "tests/a/testconfig:4: priority 'high' is not a number, taken as 0",
+        "tests/a/testconfig:5: time limit: '90' has no unit; read as seconds",
+        "WARNING:[items] section in testconfig but no entries defined",
+    ]
+    new = area.mt("run", "-t", TARGET, "-r", "r")
+    old = area.mt("-run", "-target", TARGET, "-runname", "o", "-testpatt", "%", "-run-wait", prog="megatest")
+    for said in (new.err, old.err):
+        assert [said.count(line) for line in lines] == [1, 1, 1, 1]
+    assert (new.status, old.status) == (0, 0)
+    assert log(area, "a/s.log") == "\n"
+
+
 def test_areas_do_not_disturb_each_other(new_area: Callable[..., Area]) -> None:
     """5.2 MT_LINKTREE: within a test of one area a run of another one works (QA scripts clear MT_*)."""
     inner = new_area("inner").test("deep", "echo $MT_TARGET $MT_LINKTREE")
