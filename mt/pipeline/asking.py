@@ -86,9 +86,11 @@ def open_area(opts: Typed, target: str | None, name: str | None) -> tuple[Area, 
 
 def refuse_unknown(area: Area) -> None:
     """Raise ConfigError for a target that no section of runconfigs is about, where there are such sections."""
-    known = [t for t in area.targets() if t != "default"]
     target = area.target
-    if not target or not known or target in known or (area.runconfigs and area.runconfigs.items(target)):
+    if not target or (area.runconfigs and area.runconfigs.items(target)):
+        return  # before all targets are read, which runs the commands of each
+    known = [t for t in area.targets() if t != "default"]
+    if not known or target in known:
         return
     from mt.targets import nearest
 
@@ -190,7 +192,7 @@ def recorded(area: Area, request: Request) -> history.History:
         return history.History({}, {}, [], [])
     refresh(store, run_id)
     rows = queries.cases(store, run_id)
-    return history.sort_out(rows, history.Alive(store.journal_dir(run_id)), again_of(request.again))
+    return history.sort_out(rows, history.eyes(store, run_id), again_of(request.again))
 
 
 def decisions(plan: Plan, past: history.History) -> Iterable[tuple[CaseKey, str, str]]:
