@@ -279,7 +279,7 @@ def test_a_list_made_by_a_program_follows_the_variables_of_each_item(area: Files
     here = opened(area)
 
     def items(env: dict[str, str]) -> list[str]:
-        return [item.path for item in here.case_spec("t", env).items or ()]
+        return [item[0][1] for item in here.case_spec("t", env).items or ()]
 
     assert [items({}), items({"N": "1"}), items({"N": "0"}), items({})] == [
         ["0", "1", "2"],
