@@ -3,60 +3,84 @@
 So `max_concurrent_jobs` and `[jobgroups]` count what runs in all runs of an
 area (spec/runs.md 4.4), without a server and without anything to clean up.
 Nobody waits here: a place is free now or it is not.
+
+They are the tokens of a semaphore (`semaphore`), so that `mt sem NAME` lists
+them and counts with them; but taken for each case, hence by flock alone, in
+microseconds.  Where the file system has no locks every place is free: then
+nothing is counted beyond this process.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-from urllib.parse import quote
+import time
+from typing import NamedTuple
 
 from mt.errors import StoreError, why
+from mt.locks.owners import myself, write_owner
+from mt.locks.teamfiles import directory_of, lock, make_directory, open_lock, unlock
+
+
+class Place(NamedTuple):
+    """A place that is ours: its number, and the descriptor whose lock keeps it; -1 where there are no locks.
+
+    A process to which the descriptor is handed holds the place as well, until
+    it closes it or somebody gives the place back.
+    """
+
+    number: int
+    fd: int
 
 
 class Places:
-    """At most `size` holders of a name at once; `held` are the descriptors of ours, in the order of their taking.
+    """At most `size` holders of a name at once; `what` tells others what we do with them."""
 
-    A descriptor may be handed to another process, which then holds the place
-    as well until it closes it.  Where the file system has no locks every place
-    is free: then nothing is counted beyond this process.
-    """
-
-    def __init__(self, directory: str, name: str, size: int) -> None:
-        self.directory = directory
-        self.name = quote(name, safe="")
+    def __init__(self, directory: str, name: str, size: int, what: str = "") -> None:
+        self.home = directory_of(directory, name)
         self.size = size
-        self.held: dict[int, None] = {}
-        self.unlocked = 0  # places taken on a file system without locks
-        self._open: dict[int, int] = {}  # place -> descriptor, also of those that we do not hold
+        self.owner = myself(what)
+        self.held: set[int] = set()
+        self.wanting = False
+        self._open: dict[str, int] = {}  # file -> descriptor, also of places that we do not hold
 
-    def __len__(self) -> int:
-        """How many are ours."""
-        return len(self.held) + self.unlocked
-
-    def take(self) -> bool:
-        """Take one more place; False when all are taken.  Raises StoreError when a file cannot be made."""
-        for number in range(self.size):
-            fd = self._file(number)
-            if fd in self.held:
+    def take(self) -> Place | None:
+        """Take one more place; None when all are taken.  Raises StoreError when a file cannot be made."""
+        for number in range(1, self.size + 1):
+            if number in self.held:
                 continue
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            except OSError:
-                self.unlocked += 1
-                return True
-            self.held[fd] = None
-            return True
-        return False
+            fd = self._file(f"{number}.lock")
+            got = lock(fd)
+            if got is None:
+                return Place(0, -1)
+            if got:
+                self.held.add(number)
+                write_owner(fd, self.owner._replace(since=round(time.time(), 3)))
+                return Place(number, fd)
+        return None
 
-    def give(self, keep: int) -> None:
-        """Give back all but so many."""
-        while len(self) > keep and self.unlocked:
-            self.unlocked -= 1
-        while len(self) > keep:
-            fcntl.flock(self.held.popitem()[0], fcntl.LOCK_UN)
+    def give(self, place: Place) -> None:
+        """Give one back, also in the name of those to whom it was handed on."""
+        if place.fd >= 0:
+            self.held.discard(place.number)
+            unlock(place.fd)
+
+    def want(self, wanting: bool) -> None:
+        """Show others that we wait for a place, or no longer do."""
+        if wanting and not self.wanting:
+            self.wanting = lock(self._file("want"), shared=True) is True
+        elif self.wanting and not wanting:
+            unlock(self._file("want"))
+            self.wanting = False
+
+    def wanted(self) -> bool:
+        """Whether somebody else waits for a place."""
+        if self.wanting:
+            return False
+        fd = self._file("want")
+        free = lock(fd)
+        if free:
+            unlock(fd)
+        return free is False
 
     def close(self) -> None:
         """Close all files: what was not handed on is free then."""
@@ -64,15 +88,15 @@ class Places:
             os.close(fd)
         self._open.clear()
         self.held.clear()
-        self.unlocked = 0
+        self.wanting = False
 
-    def _file(self, number: int) -> int:
-        fd = self._open.get(number)
+    def _file(self, name: str) -> int:
+        fd = self._open.get(name)
         if fd is None:
-            path = os.path.join(self.directory, f"{self.name}.{number}")
+            path = os.path.join(self.home, name)
             try:
-                os.makedirs(self.directory, exist_ok=True)
-                fd = self._open[number] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                make_directory(self.home)
+                fd = self._open[name] = open_lock(path)
             except OSError as e:
                 raise StoreError(f"cannot use '{path}': {why(e)}") from e
         return fd

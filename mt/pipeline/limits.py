@@ -12,49 +12,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from mt.locks.places import Places
-
-
-class Shared:
-    """What all runs of an area may do together: its jobs (None: as many as they like) and its job groups.
-
-    A run within a test of the same area (`nested`) may always run one case: the
-    test that waits for it has a place already.
-    """
-
-    def __init__(
-        self, directory: str, jobs: int | None = None, groups: Mapping[str, int] | None = None, *, nested: bool = False
-    ) -> None:
-        self.jobs = Places(directory, "jobs", jobs) if jobs is not None and jobs > 0 else None
-        self.groups = {name: Places(directory, f"group {name}", size) for name, size in (groups or {}).items()}
-        self.nested = nested
-
-    def room(self, running: int) -> bool:
-        """Whether one more case than those that run may start."""
-        return self.jobs is None or len(self.jobs) > running or self.jobs.take() or (self.nested and not running)
-
-    def room_in(self, group: str, running: int) -> bool:
-        """Whether one more case of a group than those that run may start."""
-        places = self.groups.get(group)
-        return places is None or len(places) > running or places.take() or (self.nested and not running)
-
-    def keep(self, running: int, in_group: Mapping[str, int]) -> None:
-        """Give back what is not needed for what runs."""
-        if self.jobs is not None:
-            self.jobs.give(running)
-        for name, places in self.groups.items():
-            places.give(in_group.get(name, 0))
-
-    def hand_on(self, group: str) -> list[int]:
-        """The descriptors of the places of one case, for whoever goes on with it when this process leaves."""
-        places = (self.jobs, self.groups.get(group))
-        return [p.held.popitem()[0] for p in places if p is not None and p.held]
-
-    def close(self) -> None:
-        """Give all back that was not handed on."""
-        for places in (self.jobs, *self.groups.values()):
-            if places is not None:
-                places.close()
+from mt.pipeline.sharing import Shared as Shared
 
 
 class Limits:
@@ -106,20 +64,27 @@ class Limits:
         """Seconds until one more may start, by the spacing of launches that the area asks for."""
         return max(self.last + self.spacing - time.monotonic(), 0.0) if self.spacing else 0.0
 
-    def start(self, group: str) -> None:
-        """One more runs."""
+    def start(self, group: str, case: int | None = None) -> list[int]:
+        """One more runs; gives the descriptors that keep its places among all runs, for the worker that runs it."""
         self.running += 1
         self.last = time.monotonic()
         if group:
             self.in_group[group] = self.in_group.get(group, 0) + 1
+        return self.shared.start(case, group) if self.shared is not None else []
 
-    def end(self, group: str) -> None:
-        """One has ended; its token goes back to make."""
+    def settle(self) -> None:
+        """Nothing more starts for now: give back what was taken for a case that did not start after all."""
+        if self.shared is not None:
+            self.shared.settle()
+
+    def end(self, group: str, case: int | None = None) -> None:
+        """One has ended; its places are free, and its token goes back to make."""
         self.running -= 1
         if group:
             self.in_group[group] -= 1
         if self.shared is not None:
-            self.shared.keep(self.running, self.in_group)
+            self.shared.end(case, group)
+            self.shared.settle()
         if self.tokens is not None:
             self.tokens.give(keep=max(self.running - 1, 0))
 

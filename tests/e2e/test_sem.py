@@ -233,3 +233,10 @@ def test_an_area_says_how_many_tokens_there_are(area: Callable[..., Area]) -> No
     assert bad.status == 3 and "megatest.config:" in bad.err and "'none' is not a number of tokens" in bad.err
     assert (place.home / ".mtdb" / "locks" / "lic.sem").is_dir()
     assert place.mt("check").status == 0
+
+
+def test_the_semaphores_of_runs_have_the_sizes_of_their_limits(area: Area) -> None:
+    place = area({"megatest.config": CONFIG + "\n[jobgroups]\nboards 3\n"})
+    assert place.sh("mt sem group.boards -k 3 -- printenv MT_SEM_TOKENS").out == "1 2 3\n"
+    assert place.sh("mt sem jobs -k 4 -- printenv MT_SEM_TOKENS").out == "1 2 3 4\n"
+    assert place.sh("mt sem jobs -k 5 -- true").status == 2

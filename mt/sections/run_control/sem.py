@@ -4,6 +4,9 @@ Licences, boards and other things of which there are few are shared by all users
 at most N commands run under the semaphore NAME at once.  N is -n, else the line `NAME N` of the section `[semaphores]`
 in the area's megatest.config, else 1.  The semaphore is in --dir, else in $MT_SEM_DIR, else in the area.
 
+The cases of a job group G of an area hold tokens of its semaphore `group.G`, and where the area says
+`max_concurrent_jobs`, all its cases hold tokens of `jobs`: a command may count with them.
+
 Without a free token mt waits.  -k K takes K tokens at once, all or none, so that two who want several never wait for
 each other.  CMD finds the numbers of its tokens in $MT_SEM_TOKENS: `3`, or `1 4`; signals are passed on to it.
 
@@ -87,8 +90,8 @@ def main(opts: Options) -> int:
     semaphore = Semaphore(_directory(opts), opts.name, _size(opts, opts.name))
     patience = 0 if opts.no_wait else opts.wait
     with semaphore.wait(opts.count, patience, " ".join(opts.argv), lambda: _say_waiting(opts, semaphore)) as held:
-        environ = {**os.environ, "MT_SEM_TOKENS": " ".join(map(str, held.numbers))}
-        return under(opts.argv, environ, held.descriptors(), held.belongs_to, lambda: _beat(held), BEAT)
+        env = {**os.environ, "MT_SEM_TOKENS": " ".join(map(str, held.numbers))}
+        return under(opts.argv, env, held.descriptors(), held.belongs_to, lambda: _beat(held), BEAT)
 
 
 def _directory(opts: Options) -> str:
@@ -116,13 +119,23 @@ def _size(opts: Options, name: str) -> int:
     from mt.area import Area
 
     area = Area.open(home)
-    text = area.setting("semaphores", name)
+    section, key = _setting(name)
+    text = area.setting(section, key)
     if text is None:
         return 1
     if not text.isdecimal() or int(text) < 1:
-        where = area.config.where("semaphores", name)
-        raise ConfigError(f"[semaphores] {name}: '{text}' is not a number of tokens", where=where)
+        raise ConfigError(
+            f"[{section}] {key}: '{text}' is not a number of tokens", where=area.config.where(section, key)
+        )
     return int(text)
+
+
+def _setting(name: str) -> tuple[str, str]:
+    """Where an area says how many tokens a semaphore has; those of its runs have limits of their own."""
+    if name == "jobs":
+        return "setup", "max_concurrent_jobs"
+    group = name.removeprefix("group.")
+    return ("semaphores", name) if group == name else ("jobgroups", group)
 
 
 def _say_waiting(opts: Options, semaphore: Semaphore) -> None:
