@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from mt.config import Config, Problem
-from mt.config.lines import HEADER, cut_programs, numbered
+from mt.config.lines import HEADER, PAIR, cut_programs, numbered
 from mt.durations import read_duration
 from mt.errors import ConfigError
 from mt.selectors import item_rule
@@ -46,7 +46,7 @@ def of_text(path: str, text: str, config: Config) -> Iterator[Problem]:
     """Comments that still do something, and values whose lines are not what they look like."""
     shown = config.shown(path)
     text = cut_programs(text)[0]
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if "#" in line:
             yield from _comment(line, f"{shown}:{number}")
     yield from _values(text, shown)
@@ -94,7 +94,7 @@ def _values(text: str, shown: str) -> Iterator[Problem]:
         elif not indent and (head := HEADER.fullmatch(line)):
             section, value = head[1], None
         elif not indent:
-            value = _Value(section, line.split(None, 1)[0])
+            value = _Value(section, PAIR.match(line)[1])  # type: ignore[index] # it begins with no blank
         elif value is not None:
             yield from _continued(value, indent, where)
             value = _indented(value, indent)

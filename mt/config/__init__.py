@@ -70,7 +70,7 @@ def dump(config: Config) -> str:
     for section in config.sections():
         said = config.items(section)
         if said and said[0][0] == BODY and PROGRAM.fullmatch(f"[{section}]"):
-            parts += [f"[{section}]", "\n".join(map(_guarded, said[0][1].splitlines())), ""]
+            parts += [f"[{section}]", "\n".join(map(_guarded, said[0][1].split("\n"))), ""]
         else:
             parts += [f"[{section}]", *(entry(key, value) for key, value in said), ""]
     return "\n".join(parts)

@@ -91,5 +91,5 @@ def cut_programs(text: str) -> tuple[str, dict[int, str]]:
 def _program(lines: Sequence[str]) -> str:
     from textwrap import dedent
 
-    text = dedent("\n".join(lines).replace("\r\n", "\n")).strip("\n")
+    text = dedent("\n".join([line.removesuffix("\r") for line in lines])).strip("\n")
     return re.sub(r"^\\(?=\[)", "", text, flags=re.MULTILINE) + "\n" if text.strip() else ""
