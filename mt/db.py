@@ -4,6 +4,10 @@
 those who fold (`connect`) or ask (`reader`).  Every failure of SQLite becomes
 one line: a db that cannot be read is never repaired in place and never
 modified, because `mt db rebuild` makes it again from the journals.
+
+How a db is opened depends on the storage mode of the area (mt/storage.py),
+which a store reads from AREA and checks against this host when it is opened,
+and once more under each lock, since somebody may change it meanwhile.
 """
 
 from __future__ import annotations
@@ -13,15 +17,19 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
-from mt import db_schema
-from mt.errors import NotPermitted, StoreError, why
-from mt.locks.filelock import held, short
+from mt import db_schema, storage
+from mt.errors import BusyError, MtError, NotPermitted, StoreError, why
+from mt.locks.filelock import Held, held, short
 from mt.model import RunKey
+from mt.storage import DIRECT, NFS, SINGLE
 
 #: the version of the layout of .mtdb, in the file AREA
 LAYOUT = 1
 _DIRS = ("journal", "ctl", "kill", "locks", "tmp")
+#: bytes of a db up to which a reader on a network disk takes all of it at once
+_IN_MEMORY = 256 << 20
 _GARBAGE = ("file is not a database", "malformed", "not a database", "file is encrypted")
 
 
@@ -33,7 +41,8 @@ class Store:
     """The `.mtdb` of the area at `home`; `create` makes it when it is not there.
 
     Raises StoreError where there is none (without `create`) or its layout is
-    newer, NotPermitted where it cannot be made.
+    newer or its storage mode does not fit this host, NotPermitted where it
+    cannot be made, BusyError while somebody changes its mode.
     """
 
     def __init__(self, home: str, *, create: bool = False) -> None:
@@ -41,7 +50,29 @@ class Store:
         self.root = os.path.join(home, ".mtdb")
         if create:
             _make_area(self.root)
-        self.area_id = _read_area(self.root)
+        self._area = read_area(self.root)
+        self.area_id = self._area.id
+        self.mode = self._area.choice.mode
+        if self._area.changing:
+            raise _changing(self._area.choice.mode)
+        storage.check(self._area.choice, self.root)
+
+    @property
+    def choice(self) -> storage.Choice:
+        """The storage mode, why it was chosen, and for what kind of mount."""
+        return self._area.choice
+
+    def check_mode(self) -> None:
+        """Raise BusyError when the storage mode was changed since this store was opened; costs one stat."""
+        try:
+            if _area_file(self.root) == self._area.file:
+                return
+            now = read_area(self.root)
+        except OSError:
+            return
+        if now.changing or now.choice.mode != self.mode:
+            raise _changing(now.choice.mode)
+        self._area = now
 
     def run_id(self, key: RunKey) -> int | None:
         """The id of a run, None when there is no such run."""
@@ -81,8 +112,9 @@ class Store:
         return os.path.join(self.root, "kill", str(run_id))
 
     def lock_path(self, name: str) -> str:
-        """The lock `name`: `run.<id>`, `<id>.db` or `main.db`."""
-        return os.path.join(self.root, "locks", f"{name}.lock")
+        """The lock `name`: `run.<id>`, `<id>.db` or `main.db`; a lease where locks do not work."""
+        kind = "lease" if self.mode == SINGLE else "lock"
+        return os.path.join(self.root, "locks", f"{name}.{kind}")
 
     def tmp_path(self, name: str) -> str:
         """A path for a file that is still being made, on the same file system."""
@@ -125,34 +157,121 @@ def _make_area(root: str) -> None:
             return
         import uuid
 
-        temporary = os.path.join(root, "tmp", f"AREA.{uuid.uuid4()}")
-        with open(temporary, "w", encoding="utf-8") as f:
-            json.dump({"id": str(uuid.uuid4()), "layout": LAYOUT}, f)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            pass
-        finally:
-            os.unlink(temporary)
+        choice = storage.choose(root, _wish(os.path.dirname(root)))
+        _publish(root, path, {"id": str(uuid.uuid4()), "layout": LAYOUT, **choice._asdict()})
     except OSError as e:
         kind = NotPermitted if isinstance(e, PermissionError) or e.errno == 30 else StoreError
         raise kind(f"cannot make the store '{root}': {why(e)}") from e
 
 
-def _read_area(root: str) -> str:
+def _wish(home: str) -> str | None:
+    """What the area's `[db] mode` says; the area is only read when its file seems to say anything."""
     try:
-        with open(os.path.join(root, "AREA"), encoding="utf-8") as f:
+        with open(os.path.join(home, "megatest.config"), encoding="utf-8", errors="replace") as f:
+            text = f.read()
+    except OSError:
+        return None
+    if "[db]" not in text and "[include" not in text:
+        return None
+    from mt.area import Area
+
+    try:
+        return Area.open(home).setting("db", "mode")
+    except MtError:
+        return None  # whoever reads the area says what is wrong with it
+
+
+def _publish(root: str, path: str, said: dict[str, object]) -> None:
+    """Give the area its file, as one of several who try."""
+    import uuid
+
+    temporary = os.path.join(root, "tmp", f"AREA.{uuid.uuid4()}")
+    with open(temporary, "w", encoding="utf-8") as f:
+        json.dump(said, f)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except OSError:
+        _publish_unlinked(root, temporary, path)
+    finally:
+        forget(temporary)
+
+
+def _publish_unlinked(root: str, temporary: str, path: str) -> None:
+    """The same on a file system without links: who makes the directory may rename, after 5 s anybody."""
+    import select
+    import time
+
+    claim = os.path.join(root, "tmp", "AREA.claim")
+    try:
+        os.mkdir(claim)
+    except OSError:
+        until = time.monotonic() + 5
+        while not os.path.exists(path) and time.monotonic() < until:
+            select.poll().poll(20)
+    if not os.path.exists(path):
+        os.rename(temporary, path)
+
+
+class Facts(NamedTuple):
+    """What AREA says: the area's id, its storage mode, whether somebody changes it now; and which file that was."""
+
+    id: str
+    choice: storage.Choice
+    changing: bool
+    file: tuple[int, int, int]
+
+
+def read_area(root: str) -> Facts:
+    """Read the AREA of a store; one that says no mode is of a local disk.  Raises StoreError, NotPermitted."""
+    path = os.path.join(root, "AREA")
+    try:
+        with open(path, encoding="utf-8") as f:
             said = json.load(f)
+            found = os.fstat(f.fileno())
         layout, area_id = int(said["layout"]), str(said["id"])
+        choice = storage.Choice(*(str(said.get(n, "")) for n in storage.Choice._fields))
     except FileNotFoundError:
         raise StoreError(f"nothing is recorded in '{os.path.dirname(root)}' yet", hint="mt run") from None
     except PermissionError as e:
         raise NotPermitted(f"cannot read '{root}/AREA': {why(e)}") from e
-    except (OSError, ValueError, KeyError, TypeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise StoreError(f"cannot read '{root}/AREA': {type(e).__name__.lower()}") from e
     if layout > LAYOUT:
         raise StoreError(f"cannot use '{root}': its layout {layout} is newer than {LAYOUT}, the newest this mt knows")
-    return area_id
+    if not choice.mode:
+        choice = storage.Choice(DIRECT, "made before modes were recorded", "")
+    if choice.mode not in storage.MODES:
+        raise StoreError(f"cannot use '{root}': its storage mode '{choice.mode}' is none that this mt knows")
+    return Facts(area_id, choice, bool(said.get("changing")), (found.st_ino, found.st_mtime_ns, found.st_size))
+
+
+def _area_file(root: str) -> tuple[int, int, int]:
+    found = os.stat(os.path.join(root, "AREA"))
+    return (found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def write_area(root: str, choice: storage.Choice, *, changing: bool, lease: float | None = None) -> None:
+    """Give the area another storage mode, by rename; raises StoreError.  Everybody must have been stopped."""
+    path = os.path.join(root, "AREA")
+    temporary = os.path.join(root, "tmp", f"AREA.{os.getpid()}")
+    try:
+        with open(path, encoding="utf-8") as f:
+            said = json.load(f)
+        said.pop("changing", None)
+        said |= choice._asdict() | ({"changing": True} if changing else {}) | ({"lease": lease} if lease else {})
+        with open(temporary, "w", encoding="utf-8") as f:
+            json.dump(said, f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.rename(temporary, path)
+    except OSError as e:
+        raise StoreError(f"cannot write '{path}': {why(e)}") from e
+
+
+def _changing(mode: str) -> BusyError:
+    return BusyError("the storage mode of the area is being changed, or was just now", hint=f"mt db mode {mode}")
 
 
 def mend(path: str) -> str:
@@ -170,14 +289,18 @@ def sql_errors(path: str) -> Iterator[None]:
         raise _store_error(path, e) from e
 
 
-def _store_error(path: str, e: sqlite3.Error) -> StoreError:
+def _store_error(path: str, e: sqlite3.Error) -> MtError:
     text = str(e).lower()
+    if "locked" in text:
+        return BusyError(f"cannot use '{short(path)}': {text}", hint="somebody reads or writes it for long")
     broken = any(word in text for word in _GARBAGE) or "no such table" in text or "no such column" in text
     return StoreError(f"cannot use '{short(path)}': {text}", hint=mend(path) if broken else None)
 
 
-def connect(path: str, steps: tuple[db_schema.Migration, ...]) -> sqlite3.Connection:
+def connect(path: str, steps: tuple[db_schema.Migration, ...], mode: str = DIRECT) -> sqlite3.Connection:
     """Open a db for writing in autocommit mode, made or migrated as needed; hold its lock while calling.
+
+    In the mode single-writer `path` is that of a live copy (mt/live.py), never in the area.
 
     Raises StoreError for a db that is newer or that is no db, without changing it.
     """
@@ -188,7 +311,7 @@ def connect(path: str, steps: tuple[db_schema.Migration, ...]) -> sqlite3.Connec
         with sql_errors(path):
             conn = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
             db_schema.check_version(conn, steps, short(path), mend(path))
-            tune(conn)
+            tune(conn, mode)
             db_schema.migrate(conn, steps, short(path), mend(path))
         return conn
     except BaseException:
@@ -201,26 +324,45 @@ class Kept:
     """A db that is opened for writing once and kept; opened again when a rebuild has put another in its place.
 
     Opening and closing a db costs milliseconds (the last one to close moves the
-    WAL into the db), a transaction on an open one microseconds.
+    WAL into the db), a transaction on an open one microseconds.  `mt.live.Live`
+    does the same where the db in the area is only a copy.
     """
 
-    def __init__(self, path: str, steps: tuple[db_schema.Migration, ...]) -> None:
+    def __init__(self, path: str, steps: tuple[db_schema.Migration, ...], mode: str = DIRECT) -> None:
         self.path = path
+        self._mode = mode
         self._steps = steps
         self._conn: sqlite3.Connection | None = None
-        self._file = (0, 0)
+        self._file: File = ()
 
     def opened(self) -> sqlite3.Connection:
         """The connection; hold the db's lock, because it may have to be made."""
         if self._conn is None or not self.is_same():
             self.close()
-            self._conn = connect(self.path, self._steps)
-            self._file = _identity(self.path)
+            self._conn = connect(self.path, self._steps, self._mode)
+            self._file = file_of(self.path)
+        return self._conn
+
+    @property
+    def current(self) -> sqlite3.Connection | None:
+        """The connection if there is one, whatever has become of the db at its path."""
         return self._conn
 
     def is_same(self) -> bool:
         """Whether it is open and still the db at its path."""
-        return self._conn is not None and _identity(self.path) == self._file
+        return self._conn is not None and file_of(self.path) == self._file
+
+    def owes(self) -> bool:
+        """Whether something was written that the db at its path has not: never, they are one."""
+        return False
+
+    def is_due(self) -> bool:
+        """Whether it is time to put back what is owed."""
+        return False
+
+    def put_back(self, lock: Held, *, force: bool = False) -> bool:
+        """Bring what was written to the db at its path; gives whether it is there."""
+        return True
 
     def close(self) -> None:
         """Close it; a later `opened` opens it again."""
@@ -229,7 +371,11 @@ class Kept:
             self._conn = None
 
 
-def _identity(path: str) -> tuple[int, int]:
+File = tuple[int, ...]
+
+
+def file_of(path: str) -> File:
+    """Which file is at a path, whatever is written into it; zeros when there is none."""
     try:
         found = os.stat(path)
     except OSError:
@@ -237,36 +383,59 @@ def _identity(path: str) -> tuple[int, int]:
     return (found.st_dev, found.st_ino)
 
 
-def tune(conn: sqlite3.Connection) -> None:
-    """Choose how a db is written: WAL, for a local disk.
+def copy_of(path: str) -> File:
+    """The same for a file that is only ever replaced: numbers of files may come again at once."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
-    The only place where a journal mode is chosen.  A commit that a power failure
-    takes back is folded again from the journals, hence synchronous=NORMAL.
+
+def tune(conn: sqlite3.Connection, mode: str = DIRECT) -> None:
+    """Choose how a db is written, by the storage mode; the only place where a journal mode is chosen.
+
+    On a local disk a commit that a power failure takes back is folded again from
+    the journals, hence synchronous=NORMAL.  On a network disk the client's cache
+    must be written before the lock is given to another host, and memory that is
+    mapped is not shared.  A live copy is lost with its process: nothing to guard.
     """
-    conn.execute("PRAGMA journal_mode = WAL")
-    conn.execute("PRAGMA synchronous = NORMAL")
+    journal, synchronous = {DIRECT: ("WAL", "NORMAL"), NFS: ("TRUNCATE", "FULL"), SINGLE: ("MEMORY", "OFF")}[mode]
+    if mode == NFS:
+        conn.execute("PRAGMA mmap_size = 0")
+    (now,) = conn.execute(f"PRAGMA journal_mode = {journal}").fetchone()
+    if mode == NFS and now != "truncate":
+        raise sqlite3.OperationalError(f"its journal mode stays {now}: somebody has it open, the database is locked")
+    conn.execute(f"PRAGMA synchronous = {synchronous}")
     conn.execute("PRAGMA cache_size = -65536")
     conn.execute("PRAGMA temp_store = MEMORY")
 
 
 def forget_wal(path: str) -> None:
     """Remove the side files of a db that is gone or about to be replaced: they must never meet another db."""
-    for side in ("-wal", "-shm"):
-        try:
-            os.unlink(path + side)
-        except FileNotFoundError:
-            pass
+    for side in ("-wal", "-shm", "-journal"):
+        forget(path + side)
 
 
-def reader(path: str, steps: tuple[db_schema.Migration, ...]) -> sqlite3.Connection:
+def forget(path: str) -> None:
+    """Remove a file that may be gone."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def reader(path: str, steps: tuple[db_schema.Migration, ...], mode: str = DIRECT) -> sqlite3.Connection:
     """Open a db for reading only; works in a directory that cannot be written.
 
-    Raises StoreError when it is missing, newer, older or no db.
+    In the mode single-writer nothing is locked: the db is never written, only
+    replaced.  In the mode direct-nfs who reads keeps writers out, so a db that is
+    not huge is read into memory at once.  Raises StoreError when it is missing, newer, older or no db.
     """
     if not os.path.exists(path):
         raise StoreError(f"cannot read '{short(path)}': no such file", hint=mend(path))
     with sql_errors(path):
-        conn = _recovered(path)
+        conn = immutable(path) if mode == SINGLE else _recovered(path)
         try:
             found = db_schema.check_version(conn, steps, short(path), mend(path))
         except BaseException:
@@ -275,7 +444,43 @@ def reader(path: str, steps: tuple[db_schema.Migration, ...]) -> sqlite3.Connect
     if found < len(steps):
         conn.close()
         raise OldVersion(f"cannot read '{short(path)}': its version {found} is old", hint="mt db migrate")
+    if mode == NFS and os.path.getsize(path) <= _IN_MEMORY:
+        with sql_errors(path):
+            return in_memory(conn)
     return conn
+
+
+def unlocked(path: str) -> sqlite3.Connection:
+    """A new file that nobody else knows, written without locks, which its file system may not have."""
+    conn = sqlite3.connect(f"{_uri(path)}?nolock=1", uri=True, isolation_level=None)
+    conn.execute("PRAGMA journal_mode = OFF")
+    conn.execute("PRAGMA synchronous = OFF")
+    return conn
+
+
+def immutable(path: str) -> sqlite3.Connection:
+    """A reader that takes no lock and looks for no journal."""
+    uri = f"{_uri(path)}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _uri(path: str) -> str:
+    from urllib.parse import quote
+
+    return "file:" + quote(os.path.abspath(path))
+
+
+def in_memory(conn: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy of a db in memory; the connection that is given is closed."""
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        conn.backup(memory)
+    except BaseException:
+        memory.close()
+        raise
+    finally:
+        conn.close()
+    return memory
 
 
 def _recovered(path: str) -> sqlite3.Connection:
@@ -297,9 +502,7 @@ def open_reader(path: str, wait: float = 20) -> sqlite3.Connection:
 
     Raises sqlite3.Error.
     """
-    from urllib.parse import quote
-
-    uri = "file:" + quote(os.path.abspath(path))
+    uri = _uri(path)
     conn = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
     try:
         db_schema.version(conn)
@@ -310,7 +513,7 @@ def open_reader(path: str, wait: float = 20) -> sqlite3.Connection:
         if "locked" in str(e) or os.access(os.path.dirname(os.path.abspath(path)), os.W_OK):
             raise
     if not has_bytes(path + "-wal"):
-        return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+        return immutable(path)
     return _copied(path)
 
 
@@ -331,20 +534,15 @@ def _copied(path: str) -> sqlite3.Connection:
         copy = os.path.join(home, "copy.db")
         shutil.copyfile(path, copy)
         shutil.copyfile(path + "-wal", copy + "-wal")
-        disk = sqlite3.connect(copy)
-        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        try:
-            disk.backup(memory)
-        finally:
-            disk.close()
-    return memory
+        return in_memory(sqlite3.connect(copy))
 
 
 @contextmanager
-def locked(store: Store, name: str, *, wait: float | bool = True, what: str = "") -> Iterator[None]:
-    """Hold the lock of a db (`main.db`, `3.db`) for the block."""
-    with held(store.lock_path(name), wait=wait, what=what):
-        yield
+def locked(store: Store, name: str, *, wait: float | bool = True, what: str = "") -> Iterator[Held]:
+    """Hold the lock of a db (`main.db`, `3.db`) for the block; raises BusyError too when the mode was changed."""
+    with held(store.lock_path(name), wait=wait, what=what) as lock:
+        store.check_mode()
+        yield lock
 
 
 @contextmanager

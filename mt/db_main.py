@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
-from mt import db
+from mt import db, live
 from mt.db_schema import MAIN, RUN
-from mt.errors import StoreError, why
+from mt.errors import BusyError, StoreError, why
 from mt.locks.filelock import is_held
 from mt.model import RunKey, RunRow
 from mt.states import roll_run
+from mt.storage import SINGLE
 
 Counts = Mapping[tuple[str, str], int]
 
@@ -40,19 +41,24 @@ class Writer:
 
     def __init__(self, store: db.Store) -> None:
         self._store = store
-        self._kept = db.Kept(store.main_path, MAIN)
+        self._kept = live.kept(store, store.main_path, MAIN)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction under the lock; a new main.db first learns of all runs that are on the disk."""
+        """A write transaction under the lock; a new main.db first learns of all runs that are on the disk.
+
+        So does one that an overtaken writer may have put back old.
+        """
         path = self._store.main_path
-        with db.locked(self._store, "main.db"), db.sql_errors(path):
-            fresh = not db.has_bytes(path)
+        with db.locked(self._store, "main.db") as lock, db.sql_errors(path):
+            fresh = self._store.mode == SINGLE or not db.has_bytes(path)
             conn = self._kept.opened()
             with db.transaction(conn):
                 if fresh:
                     adopt(self._store, conn)
                 yield conn
+            if not self._kept.put_back(lock, force=True):
+                raise BusyError(f"cannot write '{path}': somebody else writes it, we were too slow")
 
     def update_run(
         self,
@@ -68,6 +74,8 @@ class Writer:
         """
         controlled = is_controlled(self._store, run_id)
         with self.writing() as conn:
+            if self._store.mode == SINGLE:  # a fold that went on from an older copy counts from there
+                info = {**info, "rev": max(info.get("rev", 0), run_rev(conn, run_id))}
             _update(conn, run_id, counts, controlled, info, said)
             conn.executemany(UPSERT_TEST_META, metas)
 
@@ -90,7 +98,7 @@ def reading(store: db.Store) -> Iterator[sqlite3.Connection]:
     try:
         if not db.has_bytes(path):
             raise db.OldVersion("no main.db")
-        conn = db.reader(path, MAIN)
+        conn = db.reader(path, MAIN, store.mode)
     except db.OldVersion:
         conn = _made(store)
     with db.sql_errors(path), closing(conn):
@@ -101,7 +109,7 @@ def _made(store: db.Store) -> sqlite3.Connection:
     if store.writable():
         with writing(store):
             pass
-        return db.reader(store.main_path, MAIN)
+        return db.reader(store.main_path, MAIN, store.mode)
     conn = db.connect(":memory:", MAIN)
     adopt(store, conn)
     return conn
@@ -120,12 +128,12 @@ def adopt(store: db.Store, conn: sqlite3.Connection, above: int = 0) -> None:
 def _roll_again(store: db.Store, conn: sqlite3.Connection, run_id: int) -> None:
     """What a run rolls up to, from its own db as it stands; a db that cannot be read leaves the row as it is."""
     try:
-        with closing(db.reader(store.run_db_path(run_id), RUN)) as run:
+        with closing(db.reader(store.run_db_path(run_id), RUN, store.mode)) as run:
             counts = {(s, t): n for s, t, n in run.execute("SELECT state, status, n FROM totals")}
             info = dict(run.execute("SELECT key, value FROM info"))
             told = dict(run.execute("SELECT key, value FROM meta ORDER BY key"))
             metas = run.execute("SELECT test, key, value, t, writer, seq FROM test_meta").fetchall()
-    except (StoreError, sqlite3.Error):
+    except (StoreError, BusyError, sqlite3.Error):
         return
     said = {n: json.loads(v) for n, v in told.items()}
     _update(conn, run_id, counts, is_controlled(store, run_id), info, said)
@@ -171,16 +179,22 @@ def create_run(store: db.Store, key: RunKey, *, owner: str, comment: str = "", b
         found = _known(conn, key)
         if found is None:
             found = _reserve(store, conn)
+            if store.mode == SINGLE:
+                found = _claimed(store, key, found)
             facts = {"target": key.target, "run": key.name, "id": found, "owner": owner, "comment": comment}
             facts["t"] = round(time.time() if begun is None else begun, 3)
-            _write_json(os.path.join(store.journal_dir(found), "run.json"), facts)
+            if store.run_key(found) != key:
+                _write_json(os.path.join(store.journal_dir(found), "run.json"), facts)
             _insert(conn, found, facts)
         _make_run_dirs(store, found)
     return found
 
 
 def _reserve(store: db.Store, conn: sqlite3.Connection) -> int:
-    """A new id: greater than any in main.db, on disk, or in `journal/last`, and its directory made."""
+    """A new id: greater than any in main.db, on disk, or in `journal/last`, and its directory made.
+
+    Whoever makes the directory has the id, with or without the lock.
+    """
     last = os.path.join(store.root, "journal", "last")
     try:
         with open(last, encoding="ascii") as f:
@@ -189,12 +203,52 @@ def _reserve(store: db.Store, conn: sqlite3.Connection) -> int:
         used = 0
     newest = conn.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0]
     new: int = max([used, newest, *store.run_ids_on_disk()]) + 1
-    try:
-        os.makedirs(store.journal_dir(new))
-        _write_json(last, new)
-    except OSError as e:
-        raise StoreError(f"cannot make '{store.journal_dir(new)}': {why(e)}") from e
+    while not _made_directory(store.journal_dir(new)):
+        new += 1
+    _write_json(last, new)
     return new
+
+
+def _made_directory(path: str) -> bool:
+    """Whether we have made it; False when it was there."""
+    try:
+        os.mkdir(path)
+    except OSError as e:
+        if os.path.lexists(path):
+            return False
+        raise StoreError(f"cannot make '{path}': {why(e)}") from e
+    return True
+
+
+def _claim_of(store: db.Store, key: RunKey) -> str:
+    """The directory that holds a file named as the id of a run, where locks do not work."""
+    import hashlib
+
+    return os.path.join(store.root, "journal", "keys", hashlib.sha256(str(key).encode()).hexdigest()[:32])
+
+
+def _claimed(store: db.Store, key: RunKey, mine: int) -> int:
+    """The one id of a run, for two who create it at once without a lock between them.
+
+    A directory that holds the id is renamed to a name made of the key, which
+    fails when there is one already: one winner, and nothing half made is seen.
+    """
+    path = _claim_of(store, key)
+    made = store.tmp_path(f"claim.{mine}")
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.makedirs(os.path.join(made, str(mine)))
+        try:
+            os.rename(made, path)
+        except OSError:
+            os.rmdir(os.path.join(made, str(mine)))
+            os.rmdir(made)
+        first = min(int(n) for n in os.listdir(path))
+        if first != mine:
+            os.rmdir(store.journal_dir(mine))
+        return first
+    except (OSError, ValueError) as e:
+        raise StoreError(f"cannot make '{path}': {e}") from e
 
 
 def _make_run_dirs(store: db.Store, run_id: int) -> None:
@@ -256,7 +310,12 @@ def is_controlled(store: db.Store, run_id: int) -> bool:
 
 def forget_run(store: db.Store, run_id: int) -> None:
     """Take a run out of main.db; its files are the caller's business."""
+    import shutil
+
     with writing(store) as conn:
+        row = one_run(conn, run_id)
+        if row is not None:
+            shutil.rmtree(_claim_of(store, RunKey(row.target, row.name)), ignore_errors=True)
         conn.execute("DELETE FROM runs WHERE id = ?", (run_id,))
 
 
@@ -306,6 +365,12 @@ def run_rev(conn: sqlite3.Connection, run_id: int) -> int:
     """The fold of a run that its row was stored after; 0 when none was."""
     found = conn.execute("SELECT rev FROM runs WHERE id = ?", (run_id,)).fetchone()
     return int(found[0]) if found else 0
+
+
+def shows(conn: sqlite3.Connection, run_id: int, counts: Counts) -> bool:
+    """Whether the row of a run has these counts."""
+    found = one_run(conn, run_id)
+    return found is not None and unpack(found.counts) == dict(counts)
 
 
 def facts(conn: sqlite3.Connection, columns: str) -> Iterator[tuple[object, ...]]:

@@ -5,6 +5,9 @@ events (mt/db_run.py) and store the offsets *in the same transaction*; then
 unlink the drops, give the lock back, and tell main.db.  Death at any point
 leaves a db whose offsets say truly what is in it, and files from which the next
 fold goes on; what is read twice changes nothing.
+
+Where locks do not work the same is done to a live copy (mt/live.py), which is
+put back into the area, at the latest when the folder is settled or closed.
 """
 
 from __future__ import annotations
@@ -15,14 +18,18 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
-from mt import db, db_main, db_run, journals
+from mt import db, db_main, db_run, journals, live
 from mt.db_schema import RUN
 from mt.errors import BusyError, StoreError, why
 from mt.journals import GZ, SPOOL, Done, Look, Piece
+from mt.storage import NFS, SINGLE
 from mt.trace import trace
 
 #: events that are joined in memory before they are saved in one transaction
 BATCH = 50_000
+
+#: seconds that a folder who leaves waits for another one, before it leaves what it owes to the next
+_PATIENCE = 10.0
 
 
 class Folder:
@@ -37,7 +44,9 @@ class Folder:
         self._run = run_id
         self._dir = store.journal_dir(run_id)
         self._path = store.run_db_path(run_id)
-        self._kept = db.Kept(self._path, RUN)
+        self._kept = live.kept(store, self._path, RUN)
+        self._spool = journals.own_spool() if store.mode == SINGLE else SPOOL
+        self._metas: list[db_main.MetaRow] = []
         self._main = db_main.Writer(store)
         self._offsets: dict[str, Done] = {}
         self._seen: tuple[sqlite3.Connection | None, int] = (None, 0)
@@ -47,44 +56,71 @@ class Folder:
 
         Costs one look at the directory when nothing is new.
         """
-        if self._kept.is_same() and not self._news():
+        if self._kept.is_same() and not self._news() and not self._kept.is_due():
             return 0
+        return self._fold_locked(wait, force=False)
+
+    def _fold_locked(self, wait: float | bool, *, force: bool) -> int:
         try:
-            with db.locked(self._store, f"{self._run}.db", wait=wait, what="fold"):
-                done, metas = self.fold_held()
+            with db.locked(self._store, f"{self._run}.db", wait=wait, what="fold") as lock:
+                owed = self._kept.owes()
+                done, metas = self._fold_unless_read()
+                self._metas += metas
+                there = self._kept.put_back(lock, force=force)
         except BusyError:
             if wait:
                 raise
             return 0
         if done:
             trace("fold", self._path, events=done)
-            self._tell_main(metas)
+        if there and (done or owed):
+            self._tell_main()
         return done
+
+    def _fold_unless_read(self) -> tuple[int, list[db_main.MetaRow]]:
+        """Fold; nothing, on a network disk, while somebody reads a db for long: the journals keep what is new."""
+        try:
+            return self.fold_held()
+        except BusyError:
+            if self._store.mode != NFS:
+                raise
+            return 0, []
 
     def fold_held(self) -> tuple[int, list[db_main.MetaRow]]:
         """Fold for somebody who holds the lock of the db; main.db is not told."""
         try:
             with db.sql_errors(self._path):
                 return self._fold()
-        except StoreError:
-            self.close()
+        except (StoreError, BusyError):
+            self._close()
             raise
         except OSError as e:
             raise StoreError(f"cannot fold '{self._dir}': {why(e)}") from e
 
     def settle(self, *, wait: bool = True) -> int:
         """Fold, and store the roll-up of the run even when nothing is new: when its controller has left."""
-        done = self.fold(wait=wait)
+        done = self._fold_locked(wait, force=True) if self._kept.owes() else self.fold(wait=wait)
+        if self._kept.owes():
+            done += self._fold_locked(wait, force=True)
         if not done and self._kept.is_same():
-            self._tell_main(db_run.test_metas(self._kept.opened()))
+            self._metas = db_run.test_metas(self._kept.opened())
+            self._tell_main()
         return done
 
     def counts(self) -> dict[tuple[str, str], int]:
         """{(state, status): n} over the cases of the run as folded; empty before the first fold."""
-        return db_run.totals(self._kept.opened()) if self._kept.is_same() else {}
+        return db_run.totals(self._kept.current) if self._kept.current else {}
 
     def close(self) -> None:
-        """Close the connections; a later fold opens them again."""
+        """Put back what is owed, and close the connections; a later fold opens them again."""
+        if self._kept.owes():
+            try:
+                self._fold_locked(wait=_PATIENCE, force=True)
+            except (StoreError, BusyError) as e:
+                trace("fold", self._path, failed=e.what)  # the next fold finds all of it in the journals
+        self._close()
+
+    def _close(self) -> None:
         self._kept.close()
         self._main.close()
 
@@ -113,7 +149,7 @@ class Folder:
         known = self._known()
         seen = journals.look(self._dir)
         if seen.drops:
-            seen.sizes[SPOOL] = journals.take_over(self._dir, seen.drops)
+            seen.sizes[self._spool] = journals.take_over(self._dir, seen.drops, self._spool)
 
         def commit(batch: db_run.Batch, after: Mapping[str, Done]) -> list[db_main.MetaRow]:
             with db.transaction(conn):
@@ -124,15 +160,16 @@ class Folder:
 
         done, metas = join(self._dir, seen, known, commit)
         for name in seen.drops:
-            os.unlink(os.path.join(self._dir, "drop", name))
+            db.forget(os.path.join(self._dir, "drop", name))
         return done, metas
 
-    def _tell_main(self, metas: list[db_main.MetaRow]) -> None:
+    def _tell_main(self) -> None:
         """Store the roll-up; a main.db that cannot be written now is told by the next fold."""
         conn = self._kept.opened()
+        metas, self._metas = self._metas, []
         try:
             self._main.update_run(self._run, db_run.totals(conn), db_run.info(conn), db_run.said_of_run(conn), metas)
-        except StoreError as e:
+        except (StoreError, BusyError) as e:
             trace("fold", self._store.main_path, failed=e.what)
 
 
@@ -204,15 +241,17 @@ def _behind(store: db.Store, run_id: int, *, main: bool) -> bool:
     if not os.path.exists(path):
         return any(seen.sizes.values())
     try:
-        with db.sql_errors(path), closing(db.reader(path, RUN)) as conn:
+        with db.sql_errors(path), closing(db.reader(path, RUN, store.mode)) as conn:
             if seen.news(db_run.offsets(conn)):
                 return True
-            rev = db_run.info(conn).get("rev", 0)
+            rev, counts = db_run.info(conn).get("rev", 0), db_run.totals(conn)
     except db.OldVersion:
         return True
     if not main:
         return False
     with db_main.reading(store) as conn:
+        if store.mode == SINGLE:  # an overtaken folder may have told an old roll-up last
+            return db_main.run_rev(conn, run_id) < rev or not db_main.shows(conn, run_id, counts)
         return db_main.run_rev(conn, run_id) < rev
 
 

@@ -3,7 +3,9 @@
 Names in a journal directory: `<writer>.ndjson`, `drop/*.ndjson`, `spool.ndjson`
 (drops that were taken over; each line with its writer as "w") and
 `all.ndjson.gz` (a finished run).  Only a holder of the run's fold lock appends
-to the spool or writes the gz; everybody may look.
+to the spool or writes the gz; everybody may look.  Where there are no locks
+each folder has a spool of its own, `spool-<writer>.ndjson`: two of them may
+then take over the same drop, and events that come twice change nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any, NamedTuple, NoReturn
 GZ = "all.ndjson.gz"
 SPOOL = "spool.ndjson"
 _END = ".ndjson"
+_SPOOLS = (SPOOL, "spool-")
 
 #: the field of an event that says where it stood before it was moved
 PLACE = "from"
@@ -49,7 +52,7 @@ class Look(NamedTuple):
             for n, size in self.sizes.items()
             if size > (was := offsets.get(n, none)).seen or (n == GZ and size != was.at)
         ]
-        return sorted(found, key=lambda n: (n != GZ, n == SPOOL, n))
+        return sorted(found, key=lambda n: (n != GZ, n.startswith(_SPOOLS), n))
 
 
 def look(directory: str) -> Look:
@@ -76,13 +79,21 @@ def _drops(directory: str) -> list[str]:
     return sorted(n for n in names if n.endswith(_END) and not n.startswith("."))
 
 
-def take_over(directory: str, drops: list[str]) -> int:
+def own_spool() -> str:
+    """The name of a spool that only this process writes."""
+    from mt.journal import writer_name
+
+    return f"spool-{writer_name()}{_END}"
+
+
+def take_over(directory: str, drops: list[str], spool: str = SPOOL) -> int:
     """Append the drops to the spool, each line with its writer; gives the spool's new size.
 
     A crash before the offsets are stored appends them again; events that come
     twice change nothing.  A torn end of the spool was never folded and is cut.
+    A drop that is gone is in the spool of somebody else.
     """
-    path = os.path.join(directory, SPOOL)
+    path = os.path.join(directory, spool)
     body = b"".join(_spooled(directory, name) for name in drops)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
@@ -98,8 +109,11 @@ def take_over(directory: str, drops: list[str]) -> int:
 
 def _spooled(directory: str, name: str) -> bytes:
     """A drop as lines of the spool; what is no event is wrapped with the place where it stood."""
-    with open(os.path.join(directory, "drop", name), "rb") as f:
-        body = f.read()
+    try:
+        with open(os.path.join(directory, "drop", name), "rb") as f:
+            body = f.read()
+    except FileNotFoundError:
+        return b""
     writer = name.removesuffix(_END)
     lines = []
     at = 0

@@ -18,18 +18,23 @@ from mt.db_schema import RUN
 from mt.errors import StoreError, why
 from mt.journals import GZ, Done, named_line, pieces, writer_of
 from mt.locks.alive import take_dead
+from mt.storage import SINGLE
 
 
 def compact(store: db.Store, run_id: int) -> bool:
     """Pack a run's journals into its `all.ndjson.gz`; False when there was nothing to pack.
 
-    Journals whose writer lives stay.  Steps, under the fold lock: hold the dead
+    Journals whose writer lives stay; all do where locks do not work, because
+    there two could pack at once and each take away what the other had packed.
+    Steps, under the fold lock: hold the dead
     journals, so that no writer comes back to them; fold all; write the old gz
     with those journals and the spool beside it and rename it; store its offset
     and forget those of the packed files, in one transaction; unlink them.
     Death after any step leaves files that are folded and packed once more:
     events that come twice change nothing.  Raises StoreError, BusyError.
     """
+    if store.mode == SINGLE:
+        return False
     directory = store.journal_dir(run_id)
     with fold.Folder(store, run_id) as folder:
         folder.fold()
@@ -49,7 +54,7 @@ def compact(store: db.Store, run_id: int) -> bool:
 def _pack(store: db.Store, run_id: int, names: list[str]) -> None:
     directory = store.journal_dir(run_id)
     path = store.run_db_path(run_id)
-    with db.sql_errors(path), closing(db.connect(path, RUN)) as conn:
+    with db.sql_errors(path), closing(db.connect(path, RUN, store.mode)) as conn:
         known = db_run.offsets(conn)
         new = {}
         if any(n in known and known[n].at for n in names):

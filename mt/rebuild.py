@@ -13,9 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from mt import db, db_main, db_run, db_schema, fold, journals
+from mt import db, db_main, db_run, db_schema, fold, journals, live
 from mt.db_schema import MAIN, RUN, Migration
-from mt.errors import StoreError, why
+from mt.errors import BusyError, StoreError, why
+from mt.locks.filelock import Held
+from mt.storage import DIRECT, SINGLE
 
 Row = tuple[Any, ...]
 
@@ -30,16 +32,16 @@ def rebuild_run(store: db.Store, run_id: int) -> int:
     directory = store.journal_dir(run_id)
     if not os.path.isdir(directory):
         raise StoreError(f"cannot rebuild run {run_id}: it has no journals", hint="mt runs")
-    made = store.tmp_path(f"{run_id}.{os.getpid()}.db")
+    made = live.new_file(store, f"{run_id}.db")
     path = store.run_db_path(run_id)
     try:
-        with db.locked(store, f"{run_id}.db", what="rebuild"), db.sql_errors(made):
+        with db.locked(store, f"{run_id}.db", what="rebuild") as lock, db.sql_errors(made):
             done = _make(directory, made, _rev(store, run_id) + 1)
-            _replace(made, path)
+            _replace(store, made, path, lock)
     except OSError as e:
         raise StoreError(f"cannot rebuild '{path}': {why(e)}") from e
     finally:
-        _forget(made)
+        db.forget(made)
     with fold.Folder(store, run_id) as folder:
         folder.settle()
     return done
@@ -56,7 +58,7 @@ def _rev(store: db.Store, run_id: int) -> int:
 
 def _make(directory: str, path: str, rev: int) -> int:
     """Fold all journals into a new db without side files; drops wait for the next fold."""
-    _forget(path)
+    db.forget(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as conn:
         for pragma in ("journal_mode = OFF", "synchronous = OFF"):
             conn.execute(f"PRAGMA {pragma}")
@@ -84,37 +86,35 @@ def fold_into(conn: sqlite3.Connection, directory: str, upto: Mapping[str, journ
     return done
 
 
-def _replace(made: str, path: str) -> None:
+def _replace(store: db.Store, made: str, path: str, lock: Held) -> None:
     """Put a db into the place of another, whose side files must never meet the new one."""
+    if store.mode == SINGLE:
+        with closing(sqlite3.connect(made)) as conn:
+            if not live.publish(store, conn, path, lock):
+                raise BusyError(f"cannot write '{path}': somebody else writes it, we were too slow")
+        return
     db.forget_wal(path)
     os.rename(made, path)
     db.forget_wal(path)
 
 
-def _forget(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-
-
 def rebuild_main(store: db.Store) -> int:
     """Make main.db again from the run.json and the db of every run; gives the number of runs."""
     path = store.main_path
-    made = store.tmp_path(f"main.{os.getpid()}.db")
+    made = live.new_file(store, "main.db")
     try:
-        with db.locked(store, "main.db", what="rebuild"), db.sql_errors(made):
-            _forget(made)
+        with db.locked(store, "main.db", what="rebuild") as lock, db.sql_errors(made):
+            db.forget(made)
             with closing(sqlite3.connect(made, isolation_level=None)) as conn:
                 db_schema.migrate(conn, MAIN, "", "")
                 with db.transaction(conn):
                     db_main.adopt(store, conn)
                     count = sum(1 for _ in db_main.facts(conn, "id"))
-            _replace(made, path)
+            _replace(store, made, path, lock)
     except OSError as e:
         raise StoreError(f"cannot rebuild '{path}': {why(e)}") from e
     finally:
-        _forget(made)
+        db.forget(made)
     return count
 
 
@@ -130,10 +130,10 @@ class Difference(NamedTuple):
     what: str = ""
 
 
-def check_db(path: str, steps: tuple[Migration, ...]) -> list[Difference]:
+def check_db(path: str, steps: tuple[Migration, ...], mode: str = DIRECT) -> list[Difference]:
     """What SQLite's own check finds wrong with a db, a version that is not the newest included."""
     try:
-        with db.sql_errors(path), closing(db.reader(path, steps)) as conn:
+        with db.sql_errors(path), closing(db.reader(path, steps, mode)) as conn:
             found = [str(line) for (line,) in conn.execute("PRAGMA integrity_check(20)")]
     except StoreError as e:
         return [Difference("", 0, 0, e.what)]
@@ -152,7 +152,7 @@ def _compare(store: db.Store, run_id: int) -> list[Difference]:
     path = store.run_db_path(run_id)
     with (
         db.sql_errors(path),
-        closing(db.reader(path, RUN)) as conn,
+        closing(db.reader(path, RUN, store.mode)) as conn,
         closing(sqlite3.connect("", isolation_level=None)) as again,
     ):
         fold_into(again, store.journal_dir(run_id), db_run.offsets(conn))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from mt import db, db_run, journals
+from mt import db, db_run, journals, live, storage
 from mt.db_schema import MAIN, RUN, Migration, version
 from mt.errors import NothingSelected
 from mt.locks.filelock import short
@@ -50,15 +50,17 @@ def migrate_all(store: db.Store) -> list[tuple[str, int, int]]:
     """Bring every db to the newest version; gives (file, version before, version now) of each."""
     done = []
     for name, path, steps in _dbs(store):
-        with db.locked(store, name, what="migrate"), db.sql_errors(path):
-            before = _version(path)
-            with closing(db.connect(path, steps)) as conn:
-                done.append((short(path), before, version(conn)))
+        with db.locked(store, name, what="migrate") as lock, db.sql_errors(path):
+            before = _version(store, path)
+            with closing(live.kept(store, path, steps)) as kept:
+                done.append((short(path), before, version(kept.opened())))
+                kept.put_back(lock, force=True)
     return done
 
 
-def _version(path: str) -> int:
-    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+def _version(store: db.Store, path: str) -> int:
+    direct = store.mode != storage.SINGLE
+    with closing(sqlite3.connect(path, isolation_level=None) if direct else db.immutable(path)) as conn:
         return version(conn)
 
 
@@ -66,11 +68,12 @@ def vacuum_all(store: db.Store) -> list[tuple[str, int, int]]:
     """Give back the space that dbs do not use; gives (file, bytes before, bytes now) of each."""
     done = []
     for name, path, steps in _dbs(store):
-        with db.locked(store, name, what="vacuum"), db.sql_errors(path):
+        with db.locked(store, name, what="vacuum") as lock, db.sql_errors(path):
             before = os.path.getsize(path)
-            with closing(db.connect(path, steps)) as conn:
-                conn.execute("VACUUM")
-                conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with closing(live.kept(store, path, steps)) as kept:
+                kept.opened().execute("VACUUM")
+                kept.opened().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                kept.put_back(lock, force=True)
             done.append((short(path), before, os.path.getsize(path)))
     return done
 
@@ -104,7 +107,7 @@ def stat_run(store: db.Store, run_id: int) -> Stat:
     number, cases, bad = 0, 0, 0
     known: dict[str, journals.Done] = {}
     if db.has_bytes(path):
-        with db.sql_errors(path), closing(db.reader(path, RUN)) as conn:
+        with db.sql_errors(path), closing(db.reader(path, RUN, store.mode)) as conn:
             number, cases, bad = version(conn), sum(db_run.totals(conn).values()), db_run.bad_lines(conn)
             known = db_run.offsets(conn)
     behind = sum(seen.sizes[name] - known.get(name, journals.Done()).at for name in seen.news(known))

@@ -1,12 +1,18 @@
 """Exclusive locks that name their holder: who has it, on which host, since when, doing what.
 
+A path `NAME.lock` is a lock of the kernel, a path `NAME.lease` a lease
+(mt/locks/lease.py) for file systems without locks; `held`, `is_held`, `holder`
+and `watcher` take both, and `Store.lock_path` gives the one that the storage
+mode of an area is for.
+
 The lock is flock(2) through the package `filelock`.  It belongs to the open
 file, so the kernel releases it when its holder dies, however it dies; the lock
 file itself stays.  A forked child that keeps the descriptor keeps the lock;
 an exec'd one does not (close-on-exec).  Beside the file stands `NAME.holder`,
 written by rename after the lock is taken and removed before it is given back.
 It is a hint for messages only: it may outlive a killed holder, and whether the
-lock is held is always asked of the kernel.
+lock is held is always asked of the kernel.  On NFS the server releases the lock
+of a host that is lost when its NFS lease lapses, typically after 90 s.
 
 Locks of a store, in the order in which they may be taken: `run.<id>.lock` <
 `<id>.db.lock` < `main.db.lock`.
@@ -19,7 +25,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
@@ -52,20 +58,44 @@ class Holder(NamedTuple):
         """`pid 4711 on n12`."""
         return f"pid {self.pid} on {self.host}" if self.pid else "another process"
 
+    @classmethod
+    def of(cls, said: Mapping[str, object]) -> Holder:
+        """The holder that wrote this; raises TypeError or ValueError for what no holder wrote."""
+        return cls(**{n: type(d)(said[n]) for n, d in cls._field_defaults.items() if n in said})
+
+
+class Held:
+    """What `held` gives: `lost` says whether somebody else has it by now, which only a lease allows."""
+
+    def lost(self) -> bool:
+        """Never: the kernel takes a lock from nobody who lives."""
+        return False
+
+
+def is_lease(path: str) -> bool:
+    """Whether a path stands for a lease."""
+    return path.endswith(".lease")
+
 
 @contextmanager
-def held(path: str, *, wait: float | bool = True, what: str = "") -> Iterator[None]:
-    """Hold the lock for the block; `wait` is for ever, not at all, or at most so many seconds.
+def held(path: str, *, wait: float | bool = True, what: str = "") -> Iterator[Held]:
+    """Hold the lock or lease for the block; `wait` is for ever, not at all, or at most so many seconds.
 
     Raises BusyError with the name of the holder, NotPermitted where the file
     cannot be written, StoreError for other failures of the file system.
     """
+    if is_lease(path):
+        from mt.locks.lease import leased
+
+        with leased(path, wait=wait, what=what) as lease:
+            yield lease
+        return
     lock = _acquire(path, wait)
     try:
         _write_holder(path, what)
         trace("lock", path, op="acquire")
         try:
-            yield
+            yield Held()
         finally:
             _remove_holder(path)
     finally:
@@ -107,7 +137,11 @@ def _umask() -> int:
 
 def busy(path: str) -> BusyError:
     """The error that says who holds this lock."""
-    said = read_holder(path) or Holder()
+    return busy_with(path, read_holder(path) or Holder())
+
+
+def busy_with(path: str, said: Holder) -> BusyError:
+    """The same for a holder that is known."""
     return BusyError(f"cannot lock '{short(path)}': held by {said}", hint="mt lock show")
 
 
@@ -118,10 +152,14 @@ def short(path: str) -> str:
 
 
 def is_held(path: str) -> bool:
-    """Whether any process, this one too, holds the lock now.
+    """Whether any process, this one too, holds the lock now; of a lease: as far as one look tells, see `watcher`.
 
     Looking takes a shared lock for an instant; `held` without waiting bears with that.
     """
+    if is_lease(path):
+        from mt.locks.lease import is_leased
+
+        return is_leased(path)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -135,8 +173,21 @@ def is_held(path: str) -> bool:
     return False
 
 
+def watcher(path: str) -> Callable[[], bool]:
+    """`is_held` for somebody who asks again and again: sees too that a lease has run out, because nobody renews it."""
+    if not is_lease(path):
+        return lambda: is_held(path)
+    from mt.locks.lease import LeaseWatch
+
+    return LeaseWatch(path).is_held
+
+
 def holder(path: str) -> Holder | None:
     """Who holds the lock now; None when nobody does.  A holder that has not said who it is has pid 0."""
+    if is_lease(path):
+        from mt.locks.lease import lease_holder
+
+        return lease_holder(path)
     return (read_holder(path) or Holder()) if is_held(path) else None
 
 
@@ -144,8 +195,7 @@ def read_holder(path: str) -> Holder | None:
     """What the last holder wrote of itself, held or not; None when there is nothing to read."""
     try:
         with open(f"{path}.holder", encoding="utf-8") as f:
-            said = json.load(f)
-        return Holder(**{n: type(d)(said[n]) for n, d in Holder._field_defaults.items() if n in said})
+            return Holder.of(json.load(f))
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 
@@ -157,14 +207,19 @@ def _lives_here(said: Holder | None) -> bool:
 
 def _write_holder(path: str, what: str) -> None:
     """Say who we are; a disk that takes no more hints must not stop the work."""
-    me = _process(os.getpid())._replace(what=what, since=round(time.time(), 3))
-    temporary = f"{path}.{me.pid}.{me.host}.tmp"
+    said = me(what)
+    temporary = f"{path}.{said.pid}.{said.host}.tmp"
     try:
         with open(temporary, "w", encoding="utf-8") as f:
-            json.dump(me._asdict(), f)
+            json.dump(said._asdict(), f)
         os.rename(temporary, f"{path}.holder")
     except (OSError, ValueError):
         _forget(temporary)
+
+
+def me(what: str) -> Holder:
+    """This process as a holder, doing `what`."""
+    return _process(os.getpid())._replace(what=what, since=round(time.time(), 3))
 
 
 @lru_cache(maxsize=1)
