@@ -240,6 +240,7 @@ class CaseRun:
         if spec.dynamic:
             spec = s.spec(o.test, env)
         os.chdir(where.real)
+        self.complain(spec)
         self.bring_files(spec, where.real, env)
         if spec.scripts:
             from mt.pipeline.scripts import write_scripts
@@ -253,6 +254,13 @@ class CaseRun:
             self.flush, s.every_stage,
         )  # fmt: skip
         return spec, rig, where.real
+
+    def complain(self, spec: TestSpec) -> None:
+        """Say in the launcher log what was wrong in the testconfig, as it was read for this case."""
+        wrong = [p for p in spec.problems if p.level == "error"] if spec.dynamic else []
+        if wrong:
+            with open(LAUNCH_LOG, "a", encoding="utf-8", errors="surrogateescape") as log:
+                log.writelines(f"ERROR: {p.where}: {p.text.removeprefix('ERROR: ')}\n" for p in wrong)
 
     def bring_files(self, spec: TestSpec, real: str, env: Mapping[str, str]) -> None:
         """Copy the test's files in, by the area's own copy command when it has one."""
