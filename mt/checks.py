@@ -13,7 +13,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 
-from mt import traps
+from mt import infra, retries, traps
 from mt.config import Config, Problem, template
 from mt.disks import free_space, look
 from mt.errors import ConfigError, MtError
@@ -58,6 +58,8 @@ def of_area(area: Area) -> Iterator[Problem]:
     yield from traps.numbers(config, (*_NUMBERS, *(("jobgroups", key) for key in config.keys("jobgroups"))))
     yield from traps.triggers(config)
     yield from traps.host_types(config)
+    yield from infra.problems(config)
+    yield from retries.problems(config, "setup")
     if area.runconfigs is not None:
         yield from _texts(area.runconfigs)
         yield from traps.shell_values(area.runconfigs, area.runconfigs.sections())
@@ -94,6 +96,8 @@ def of_test(area: Area, spec: TestSpec, rules: Rules) -> Iterator[Problem]:
     yield from _items(spec)
     yield from _scripts(area, spec)
     yield from _rules(spec, rules)
+    yield from infra.problems(spec.config)
+    yield from retries.problems(spec.config, "requirements")
     for name, path in spec.disks or ():
         yield from _disk(area, name, path, spec)
 

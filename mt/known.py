@@ -27,13 +27,14 @@ MEGATEST: Table = {
         " allow-auto-rerun runtimelim testcopycmd minspace free-space-script dbdir-space-required executable launchwait"
         " blacklistvars area-name testsuite use-cache deadtime test-stats-update-period log-expire-days give-up-waiting"
         " waivercommentpatt nodot editor editor-regex num-tests-to-get htmlviewercmd monitordir dbdir sychronous"
-        " use-wal pktsdirs pdbpath maxload incomplete-timeout pipefail csh"
+        " use-wal pktsdirs pdbpath maxload incomplete-timeout pipefail csh retries retry"
     ),
     "jobtools": _words("launcher useshell maxload maxhomehostload waitdelay flexi-launcher"),
     "validvalues": _words("state status cleanrerun-states cleanrerun-statuses"),
     "runs": _words("pre-hook post-hook"),
     "archive": _words("minspace bup compress"),
     "clean": _words("keep older failed passed logs"),
+    "infra": _words("exit signals log"),
     "server": _words(
         "homehost hostname lowport timeout runtime numservers force required daemonize delay-on-busy transport"
         " sync-stale-seconds minimum-intersync-delay"
@@ -52,7 +53,8 @@ TESTCONFIG: Table = {
     "setup": None, "ezsteps": None, "logpro": None, "items": None, "itemstable": None, "itemmap": None,
     "waivers": None, "waiver_rules": None, "triggers": None, "disks": None, "pre-launch-env-vars": None,
     "pre-launch-env-overrides": None, "test_meta": None,
-    "requirements": _words("waiton waitor mode itemmap priority runtimelim diskspace memory jobgroup"),
+    "requirements": _words("waiton waitor mode itemmap priority runtimelim diskspace memory jobgroup retries retry"),
+    "infra": _words("exit signals log"),
     "skip": _words("prevrunning fileexists rundelay"),
     "subrun": _words(
         "runwait run-wait run-area start-dir target run-name test-patt mode-patt tag-expr contour msg log logpro"

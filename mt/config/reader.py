@@ -141,7 +141,7 @@ class Reader:
                     continue
                 entries = self.entries
                 if key in entries:
-                    del entries[key]
+                    self.config._former.setdefault((self.section, key), []).append(entries.pop(key))
                 entries[key] = (value, path, number)
                 self.key = key
                 self.prefix = None

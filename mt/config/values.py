@@ -38,7 +38,7 @@ class Config:
     `absent` the includes that were not there.
     """
 
-    __slots__ = ("_defer", "_entries", "absent", "dynamic", "files", "home", "path", "problems")
+    __slots__ = ("_defer", "_entries", "_former", "absent", "dynamic", "files", "home", "path", "problems")
 
     def __init__(self, path: str, home: str = "") -> None:
         self.path = path
@@ -48,6 +48,7 @@ class Config:
         self.files: list[str] = []
         self.absent: list[str] = []
         self._entries: dict[str, dict[str, Entry]] = {}
+        self._former: dict[tuple[str, str], list[Entry]] = {}
         self._defer: Callable[[str, Deferred, str], str] | None = None
 
     def sections(self) -> list[str]:
@@ -75,6 +76,13 @@ class Config:
         """Keys and values of a section; runs deferred commands."""
         entries = self._entries.get(section, {})
         return [(k, e[0] if type(e[0]) is str else self._resolve(section, k)) for k, e in list(entries.items())]
+
+    def each(self, section: str, key: str) -> list[tuple[str, str]]:
+        """All that a key was set to, in order, each with its `file:line`: for keys of which every line counts."""
+        former = self._former.get((section, key), ())
+        found = [(e[0], f"{self.shown(e[1])}:{e[2]}") for e in former if isinstance(e[0], str)]
+        value, where = self.get(section, key), self.where(section, key)
+        return found if value is None or where is None else [*found, (value, where)]
 
     def is_deferred(self, section: str, key: str) -> bool:
         """Whether asking for this value would run a command."""

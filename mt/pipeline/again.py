@@ -52,5 +52,5 @@ def run_again(
         return 0
     patterns = ",".join(asking.literal(row.key) for row in everything)
     again = {"ids": [list(row.key) for row in everything]}
-    request = asking.make(opts, key, Selection(patterns, None, unknown_ok=True), again)
+    request = asking.make(area, opts, key, Selection(patterns, None, unknown_ok=True), again)
     return asking.report(asking.obeyed(area, request, "join"), request, quiet=opts.quiet)

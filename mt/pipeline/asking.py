@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from mt import queries
+from mt import queries, retries
 from mt.area import Area
 from mt.db import Store
 from mt.errors import BusyError, ConfigError, MtError, UsageError, why
@@ -22,8 +22,6 @@ from mt.pipeline.run import Outcome, Request, planned, run
 from mt.selectors import parse_id
 from mt.stdio import say
 
-_RETRY = {"all": {"bad", "unfinished"}, "fail": {"bad"}, "infra": {"unfinished"}}
-
 
 class Typed(Protocol):
     """The options that `mt run` and `mt rerun` share."""
@@ -36,8 +34,8 @@ class Typed(Protocol):
     load: float | None
     fail_fast: bool
     max_fail: int | None
-    retries: int
-    retry: str
+    retries: int | None
+    retry: str | None
     tags: str | None
     order: str | None
     keep_files: bool
@@ -57,7 +55,7 @@ def from_run(opts: Typed, words: Sequence[str]) -> tuple[Area, Request]:
     area, key = open_area(opts, target, name)
     patterns = ",".join(pieces) if pieces else None
     pattern = area.testpatt(patterns) or "%"
-    return area, make(opts, key, Selection(pattern, opts.tags), None)
+    return area, make(area, opts, key, Selection(pattern, opts.tags), None)
 
 
 def agreed(old: str | None, new: str | None, what: str) -> str | None:
@@ -105,10 +103,13 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def make(opts: Typed, key: RunKey, want: Selection, again: dict[str, Any] | None) -> Request:
-    """A Request from options."""
+def make(area: Area, opts: Typed, key: RunKey, want: Selection, again: dict[str, Any] | None) -> Request:
+    """A Request from options, and from what the area says of retries."""
+    if opts.retries is not None and opts.retries < 0:
+        raise UsageError(f"--retries {opts.retries}: at least 0")
     most = 1 if opts.fail_fast else opts.max_fail
-    policy = Policy(opts.retries, frozenset(_RETRY[opts.retry]), most, not opts.keep_files)
+    asked, usual = retries.asked(opts.retries, opts.retry), retries.read(area.config, "setup")
+    policy = Policy(asked, usual, most, not opts.keep_files)
     if opts.jobs is not None and opts.jobs < 1:
         raise UsageError(f"-j {opts.jobs}: at least 1")
     order = tuple(ordered(opts.order)) if opts.order else ()

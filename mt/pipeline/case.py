@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from mt import infra
 from mt.errors import MtError, why
 from mt.model import CaseRow, RunKey
-from mt.pipeline import casedir, caseenv, control, proc, saying, summary, verdict
+from mt.pipeline import casedir, caseenv, control, machine, proc, saying, summary, verdict
 from mt.pipeline.steps import Passing, Rig, run_script, run_step, script_command
 from mt.pipeline.waivers import Earlier, Final
 from mt.states import OK
@@ -63,6 +64,8 @@ class Setup(NamedTuple):
     summary: bool
     contour: str
     after: After
+    rules: infra.Rules
+    kills: machine.Kills
 
 
 class After(Protocol):
@@ -251,7 +254,7 @@ class CaseRun:
         env["PATH"] = env.get("PATH", os.defpath) + ":."
         rig = Rig(
             o.test, o.item, o.attempt, env, caseenv.mark(who), self.watch, self.wake, self.source, self.emit,
-            self.flush, s.every_stage,
+            self.flush, s.every_stage, s.kills, lambda: infra.rules_of(spec.config).over(s.rules),
         )  # fmt: skip
         return spec, rig, where.real
 
@@ -283,12 +286,15 @@ class CaseRun:
         """Run the script, then the steps; gives the verdict so far (T4 to T17)."""
         so_far = verdict.Overall()
         if spec.runscript:
-            ended = run_script(rig, script_command(spec.runscript), LAUNCH_LOG)
+            ended, blame = run_script(rig, script_command(spec.runscript), LAUNCH_LOG)
             self.used(ended)
             code = ended.exits[0]
             status = verdict.script_status(code)
-            comment = "" if status == "PASS" else f"runscript: {verdict.describe(ended.exits) or status}"
-            so_far = verdict.Overall(status, comment, True)
+            words = verdict.describe(ended.exits) or status
+            if blame and status in verdict.BAD:
+                self.overruled = saying.length()
+                return verdict.infra("runscript", f"{words}, {blame}")
+            so_far = verdict.Overall(status, "" if status == "PASS" else f"runscript: {words}", True)
             if code < 0 or self.stop:
                 return so_far
         steps, rules = self.steps(spec)

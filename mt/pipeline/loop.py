@@ -10,12 +10,14 @@ hear of it (retries).
 from __future__ import annotations
 
 import heapq
+import math
 import os
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from mt import retries
 from mt.errors import StoreError
 from mt.model import CaseKey, CaseRow
 from mt.pipeline.case import Order
@@ -42,13 +44,14 @@ class Beat(NamedTuple):
 class Policy(NamedTuple):
     """What the user allows: retries, of which outcomes, and how many bad ends stop the run.
 
-    `clean`: a new attempt begins in an empty directory.  `leave`: come back as
+    `retry` is what the command says and `usual` what the area does; what a test
+    says of itself stands between the two.  `clean`: a new attempt begins in an empty directory.  `leave`: come back as
     soon as nothing is left to start; what runs goes on alone.  `one_pass`: even
     when cases still wait for others.
     """
 
-    retries: int = 0
-    retry: frozenset[str] = frozenset({"bad", "unfinished"})
+    retry: retries.Retry = retries.Retry(0)
+    usual: retries.Retry = retries.Retry()
     max_bad: int | None = None
     clean: bool = True
     leave: bool = False
@@ -128,6 +131,7 @@ class Loop:
         self.running: dict[int, str] = {}  # case -> job group
         self.adopting: dict[CaseKey, int] = {}
         self.tries: dict[int, int] = {}
+        self.later: dict[int, float] = {}  # case -> when it is tried again: what the machine spoiled waits a little
         self.bump = 0  # added to attempts after a takeover from a dead controller with living workers
         self.bad = 0
         self.draining = ""
@@ -151,7 +155,7 @@ class Loop:
         while True:
             self.start()
             yield self.beat()
-            if not self.running and not self.adopting and not (self.startable() and not self.draining):
+            if not self.running and not self.adopting and not ((self.startable() or self.later) and not self.draining):
                 if self.requested():
                     continue
                 break
@@ -251,6 +255,8 @@ class Loop:
 
     def start(self) -> None:
         """Start as much as there is room for."""
+        if self.later:
+            self.try_later()
         while self.startable() and not self.draining and not self.limits.room():
             number = self.pick()
             if number is None:
@@ -290,11 +296,20 @@ class Loop:
         )  # fmt: skip
         if self.desk.send(order):
             self.adopting[key] = number
-        else:
-            self.crew.order(order, lambda fd: self.poll.register(fd, select.POLLIN))
+        elif not self.crew.order(order, lambda fd: self.poll.register(fd, select.POLLIN)):
+            self.wait_for_room(number, key)
+            return
         self.limits.start(group)
         self.running[number] = group
         self.recorded[key] = row._replace(state="RUNNING")
+
+    def wait_for_room(self, number: int, key: CaseKey) -> None:
+        """This host has no room for one more worker: be content with as many as there are."""
+        if "exclusive" in self.plan.spec_of(number).modes:
+            self.desk.release(key)
+        self.queue(number)
+        self.limits.slots = len(self.running)
+        self.said = f"no room for more than {self.limits.slots} workers (ulimit): going on with these"
 
     # -- what happens ---------------------------------------------------------------------------
 
@@ -304,7 +319,9 @@ class Loop:
         patience = _QUICK_BEAT if quick else _BEAT
         if self.limits.spacing and self.startable():
             patience = min(patience, self.limits.pause() or patience)
-        events = self.poll.poll(patience * 1000)
+        if self.later:
+            patience = min(patience, max(min(self.later.values()) - time.monotonic(), 0.0))
+        events = self.poll.poll(math.ceil(patience * 1000))
         for fd, _ in events:
             if fd == self.interrupts.reader:
                 self.interrupts.drain()
@@ -376,8 +393,7 @@ class Loop:
             self.ran.append(row)
         kind = verdict(row.state, row.status)
         if self.again(number, kind, row):
-            self.tries[number] = self.tries.get(number, 0) + 1
-            self.queue(number)
+            self.try_again(number, row)
             return
         if kind == "bad":
             self.bad += 1
@@ -391,12 +407,39 @@ class Loop:
         if self.draining or kind == "good":
             return False
         tried = self.tries.get(number, 0)
+        policy = self.policy.retry
+        if policy.times != 0:
+            own = retries.read(self.plan.spec_of(number).config, "requirements")
+            policy = policy.over(own).over(self.policy.usual)
         if row.status == "DEAD" and row.state == "INCOMPLETE":
-            return tried < max(self.policy.retries, 1)
-        return kind in self.policy.retry and tried < self.policy.retries and row.state != "KILLED"
+            return tried < max(policy.times or 0, 1)
+        return row.state != "KILLED" and policy.allows(kind, tried)
+
+    def try_again(self, number: int, row: CaseRow) -> None:
+        """Let a case wait for its next attempt: its turn, and before that a pause if the machine was to blame."""
+        tried = self.tries.get(number, 0)
+        self.tries[number] = tried + 1
+        if row.status == "INFRA":
+            self.later[number] = time.monotonic() + retries.pause(tried)
+        else:
+            self.queue(number)
+
+    def try_later(self) -> None:
+        """Queue the cases whose pause is over; in a run that is cut short they stay as they ended."""
+        now = time.monotonic()
+        for number, due in list(self.later.items()):
+            if self.draining:
+                del self.later[number]
+                row = self.recorded[self.plan.cases[number]]
+                self.take(self.plan.ended(number, row.state, row.status))
+            elif due <= now:
+                del self.later[number]
+                self.queue(number)
 
     def run_again(self, numbers: Iterable[int]) -> None:
         """Ended cases are asked for once more: they and what was closed because of them wait again."""
+        numbers = list(numbers)
+        self.later.update({n: 0.0 for n in numbers if n in self.later})
         waiting, moves = self.plan.reopen(numbers)
         for number in waiting:
             row = self.next_row(number)

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 
+from mt import infra
 from mt.area import Area
 from mt.db import Store
 from mt.disks import Chooser, free_space, script_space
@@ -17,7 +18,8 @@ from mt.pipeline import casedir, caseenv
 from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.case import Setup
 from mt.pipeline.casevars import CaseVariables
-from mt.stdio import say
+from mt.pipeline.machine import Kills
+from mt.stdio import say, write_whole
 from mt.testspec import TestSpec
 
 
@@ -52,7 +54,16 @@ def setup_of(
         case_values=CaseVariables(area, caseenv.shell_echo).of,
         contour=contour,
         after=Aftermath(area, store, run_id, run, linktree),
+        rules=infra_rules(area),
+        kills=Kills(),
     )
+
+
+def infra_rules(area: Area) -> infra.Rules:
+    """The rules of `[infra]`; those that cannot be used are told."""
+    for problem in infra.problems(area.config):
+        say(f"{problem.where}: {problem.text}")
+    return infra.rules_of(area.config)
 
 
 def limit_of(area: Area) -> float | None:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mt.errors import ConfigError, LaunchError, MtError, why
+from mt.infra import Rules, judged_by
 from mt.model import StepRow, ValueRow
-from mt.pipeline import proc, verdict
+from mt.pipeline import machine, proc, verdict
 from mt.pipeline.stepline import Line, parse_line
 
 BASH = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
@@ -23,7 +24,7 @@ _NOT_FOUND, _NOT_RUNNABLE = 127, 126
 
 
 class Rig(NamedTuple):
-    """What all steps of one case share."""
+    """What all steps of one case share; `rules` gives those of `[infra]`, asked only when a step failed."""
 
     test: str
     item: str
@@ -36,6 +37,16 @@ class Rig(NamedTuple):
     record: Callable[[str, Any], object]
     flush: Callable[[], None]
     every_stage: bool
+    kills: machine.Kills
+    rules: Callable[[], Rules]
+
+
+class Ran(NamedTuple):
+    """How the command of a step ended, and what stood in its way: it could not be started, or the machine failed."""
+
+    ended: proc.Ended
+    trouble: str = ""
+    machine: str = ""
 
 
 class Done(NamedTuple):
@@ -75,9 +86,10 @@ def run_step(rig: Rig, number: int, name: str, command: str, rules: str | None) 
     begun = time.time()
     row = StepRow(rig.test, rig.item, rig.attempt, name, number, "start", "-", (), 0, begun, log=log)
     line = parse_line(command)
-    ended, trouble = _execute(rig, line, log, row)
+    ran = _execute(rig, line, log, row)
+    ended = ran.ended
     code = verdict.pipeline_code(ended.exits, every_stage=rig.every_stage)
-    message = trouble or verdict.describe(ended.exits, every_stage=rig.every_stage)
+    message = ran.trouble or verdict.describe(ended.exits, every_stage=rig.every_stage)
     shown, judged = log, False
     if not ended.killed:
         rules_file = _rules_file(name, rules)
@@ -85,6 +97,10 @@ def run_step(rig: Rig, number: int, name: str, command: str, rules: str | None) 
             judged = True
             code, message, shown = _judge(rig, name, rules_file, log)
     status = "KILLED" if ended.killed else verdict.step_status(code, judged=judged)
+    if status in verdict.BAD:
+        blame = ran.machine or blamed(rig, ended, log, judged=judged)
+        if blame:
+            status, message = "INFRA", f"{message}, {blame}" if message else blame
     rig.record(
         "step",
         row._replace(
@@ -95,7 +111,7 @@ def run_step(rig: Rig, number: int, name: str, command: str, rules: str | None) 
     return Done(code, status, message, ended, judged)
 
 
-def _execute(rig: Rig, line: Line, log: str, row: StepRow) -> tuple[proc.Ended, str]:
+def _execute(rig: Rig, line: Line, log: str, row: StepRow) -> Ran:
     """Start and wait; a command that cannot be started ends at once with 126 or 127 and says so in its log."""
     try:
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
@@ -105,14 +121,47 @@ def _execute(rig: Rig, line: Line, log: str, row: StepRow) -> tuple[proc.Ended, 
         try:
             pids = _start(line, rig.env, out, rig.source)
         except LaunchError as e:
-            os.write(out, f"mt: {e.what}\n".encode())
+            _tell(out, f"mt: {e.what}\n")
             code = _NOT_FOUND if "not found" in e.what else _NOT_RUNNABLE
             rig.record("step", row)
-            return proc.Ended((code,), 0.0, 0.0, 0), e.what
+            blame = "which is no fault of the test" if machine.is_want(e) else ""
+            return Ran(proc.Ended((code,), 0.0, 0.0, 0), e.what, blame)
         rig.record("step", row._replace(pid=pids[0]))
-        return proc.wait(pids, rig.watch, mark=rig.mark, wake=rig.wake, slow=rig.flush), ""
+        return watched(rig, pids)
     finally:
         os.close(out)
+
+
+def _tell(out: int, text: str) -> None:
+    """Write to a log, if that is possible."""
+    try:
+        os.write(out, text.encode("utf-8", "surrogateescape"))
+    except OSError:
+        pass  # what is said stands in the record too
+
+
+def watched(rig: Rig, pids: Sequence[int]) -> Ran:
+    """Wait for processes, and tell whether the kernel ended one of them for want of memory."""
+    before = [rig.kills.at_once()]
+
+    def slow() -> None:
+        """The step lasts: time for what costs more."""
+        rig.flush()
+        before[0] = rig.kills.count() if before[0] is None else before[0]
+
+    ended = proc.wait(pids, rig.watch, mark=rig.mark, wake=rig.wake, slow=slow)
+    blame = "" if ended.killed else machine.ended_by_kernel(ended.exits, before[0], rig.kills)
+    return Ran(ended, "", blame)
+
+
+def blamed(rig: Rig, ended: proc.Ended, log: str, *, judged: bool, start: int = 0) -> str:
+    """Why a failure is the machine's, in words: the disk is full, or a rule of `[infra]` fits; empty when it is not."""
+    full = machine.full(".")
+    if full:
+        return full
+    rules = rig.rules()
+    exits = ended.exits if rig.every_stage else ended.exits[-1:]
+    return judged_by(rules, exits, machine.tail(log, start) if rules.logs else "", by_log_rules=judged)
 
 
 def _start(line: Line, env: Mapping[str, str], out: int, source: int) -> list[int]:
@@ -125,14 +174,20 @@ def _start(line: Line, env: Mapping[str, str], out: int, source: int) -> list[in
     return proc.spawn_pipeline(line.stages, env, out, source)
 
 
-def run_script(rig: Rig, command: str, log: str) -> proc.Ended:
-    """Run the runscript through the shell, appending its output to the launcher log (spec/config.md T3)."""
+def run_script(rig: Rig, command: str, log: str) -> tuple[proc.Ended, str]:
+    """Run the runscript through the shell, appending its output to the launcher log (spec/config.md T3).
+
+    Also gives why its failure would be the machine's; empty when it is its own.
+    """
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
     try:
-        pid = proc.spawn((BASH, "-c", command), rig.env, out, rig.source, BASH)
-        return proc.wait([pid], rig.watch, mark=rig.mark, wake=rig.wake, slow=rig.flush)
+        start = os.fstat(out).st_size
+        ran = watched(rig, [proc.spawn((BASH, "-c", command), rig.env, out, rig.source, BASH)])
     finally:
         os.close(out)
+    if ran.ended.killed or ran.ended.exits == (0,):
+        return ran.ended, ""
+    return ran.ended, ran.machine or blamed(rig, ran.ended, log, judged=False, start=start)
 
 
 def script_command(value: str) -> str:

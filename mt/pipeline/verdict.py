@@ -1,7 +1,8 @@
 """From exit codes to statuses: script, steps, and how steps add up (spec/config.md T4, T14 to T17).
 
 Pure.  A log processor's code replaces the command's; without one every exit but
-0 is a failure.
+0 is a failure.  A failure that is the machine's is INFRA (spec/features.md B7):
+it ends a case like a FAIL does, and says nothing about the test.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+#: what a step may be judged where the machine may be to blame instead
+BAD = ("FAIL", "ABORT")
 CODES = {0: "PASS", 1: "FAIL", 2: "WARN", 3: "CHECK", 4: "WAIVED", 5: "ABORT", 6: "SKIP"}
 
 
@@ -50,8 +53,10 @@ def step_status(code: int, *, judged: bool) -> str:
 
 
 def after_step(so_far: Overall, step: str, status: str, message: str = "") -> Overall:
-    """The verdict after one more step (T17): a WARN is only ever worsened by a FAIL."""
+    """The verdict after one more step (T17): a WARN is only ever worsened by a FAIL, or by the machine."""
     go_on = status in ("PASS", "WARN")
+    if status == "INFRA" and so_far.status in ("PASS", "WARN"):
+        return infra(f"step {step}", message)
     if so_far.status == "WARN" and status != "FAIL":
         return Overall("WARN", so_far.comment, go_on)
     if so_far.status not in ("PASS", "WARN"):
@@ -61,6 +66,11 @@ def after_step(so_far: Overall, step: str, status: str, message: str = "") -> Ov
     if status == "FAIL":
         return Overall("FAIL", f"Failed at step {step}" + (f": {message}" if message else ""), False)
     return Overall(status, f"{step}: {message}" if message else f"Logpro {status.lower()} found at step {step}", go_on)
+
+
+def infra(what: str, message: str) -> Overall:
+    """The verdict when a step, or whatever it was, could not be judged."""
+    return Overall("INFRA", f"The machine failed at {what}: {message}", False)
 
 
 def describe(exits: Sequence[int], *, every_stage: bool = True) -> str:

@@ -43,9 +43,9 @@ class Options(CaseOptions):
     load: float | None = opt("-l", "--max-load", meta="L", help="start no more while the load of the machine is over L")
     fail_fast: bool = flag("--fail-fast", help="start nothing more after the first failure")
     max_fail: int | None = opt("--max-fail", meta="N", help="start nothing more after N failures")
-    retries: int = opt("--retries", meta="N", default=0, help="run a case that is not good up to N times more")
-    retry: str = opt(
-        "--retry", meta="WHAT", default="all", choices=("all", "fail", "infra"), help="what --retries is for"
+    retries: int | None = opt("--retries", meta="N", help="run a case that is not good up to N times more")
+    retry: str | None = opt(
+        "--retry", meta="WHAT", choices=("all", "fail", "infra"), help="after which ends; alone it is one time more"
     )
     keep_files: bool = flag("--keep-files", help="leave what earlier attempts wrote in the run directories")
     set_vars: tuple[str, ...] = opt("--set", meta="VAR=VALUE", help="set a variable for all cases; may be repeated")

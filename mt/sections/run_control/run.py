@@ -56,9 +56,9 @@ class Options(RunOptions):
     keep_going: bool = flag("-k", "--keep-going", help="go on after failures, as is the default")
     fail_fast: bool = flag("--fail-fast", help="start nothing more after the first failure")
     max_fail: int | None = opt("--max-fail", meta="N", help="start nothing more after N failures")
-    retries: int = opt("--retries", meta="N", default=0, help="run a case that is not good up to N times more")
-    retry: str = opt(
-        "--retry", meta="WHAT", default="all", choices=("all", "fail", "infra"), help="what --retries is for"
+    retries: int | None = opt("--retries", meta="N", help="run a case that is not good up to N times more")
+    retry: str | None = opt(
+        "--retry", meta="WHAT", choices=("all", "fail", "infra"), help="after which ends; alone it is one time more"
     )
     tags: str | None = opt("--tags", meta="EXPR", help="only tests with a tag that matches, as in [test_meta] tags")
     order: str | None = opt("--order", meta="FILE", help="start cases in the order of the ids in FILE; - is stdin")
