@@ -19,7 +19,7 @@ from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.case import Setup
 from mt.pipeline.casevars import CaseVariables
 from mt.pipeline.machine import Kills
-from mt.stdio import say, write_whole
+from mt.stdio import say
 from mt.testspec import TestSpec
 
 
