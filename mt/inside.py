@@ -13,6 +13,7 @@ sqlite3, no filelock and no dataclasses.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -101,15 +102,22 @@ def said(directory: str, attempt: int) -> list[dict[str, Any]]:
 
 
 def _append(path: str, body: bytes) -> None:
-    """Append in one write, so that lines of two writers never mix."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    """Append in one write, so that lines of two writers never mix; after a torn line a new one is begun.
+
+    A disk that takes only a part of it is full: raises OSError.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     try:
         fd = os.open(path, flags, 0o666)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         fd = os.open(path, flags, 0o666)
     try:
-        os.write(fd, body)
+        size = os.fstat(fd).st_size
+        if size and os.pread(fd, 1, size - 1) != b"\n":
+            body = b"\n" + body
+        if os.write(fd, body) < len(body):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     finally:
         os.close(fd)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
 import shutil
 from collections.abc import Container, Iterator, Mapping
 from contextlib import ExitStack, closing
@@ -31,24 +32,40 @@ def compact(store: db.Store, run_id: int) -> bool:
     with those journals and the spool beside it and rename it; store its offset
     and forget those of the packed files, in one transaction; unlink them.
     Death after any step leaves files that are folded and packed once more:
-    events that come twice change nothing.  Raises StoreError, BusyError.
+    events that come twice change nothing.  As many journals are packed at once as
+    this process may have open.  Raises StoreError, BusyError.
     """
     if store.mode == SINGLE:
         return False
-    directory = store.journal_dir(run_id)
+    most = _most_open()
+    packed = 0
     with fold.Folder(store, run_id) as folder:
         folder.fold()
-        try:
-            with db.locked(store, f"{run_id}.db", what="compact"), ExitStack() as stack:
-                names = _dead(directory, stack)
-                if names:
-                    folder.fold_held()  # what they wrote before they died, now that they write no more
-                    _pack(store, run_id, names)
-        except OSError as e:
-            raise StoreError(f"cannot pack '{directory}': {why(e)}") from e
-        if names:
+        while (done := _compact(store, run_id, folder, most)) == most:
+            packed += done
+        if packed + done:
             folder.settle()
-    return bool(names)
+    return bool(packed + done)
+
+
+def _compact(store: db.Store, run_id: int, folder: fold.Folder, most: int) -> int:
+    """Pack so many journals at most; gives how many."""
+    directory = store.journal_dir(run_id)
+    try:
+        with db.locked(store, f"{run_id}.db", what="compact"), ExitStack() as stack:
+            names = _dead(directory, stack, most)
+            if names:
+                folder.fold_held()  # what they wrote before they died, now that they write no more
+                _pack(store, run_id, names)
+    except OSError as e:
+        raise StoreError(f"cannot pack '{directory}': {why(e)}") from e
+    return len(names)
+
+
+def _most_open() -> int:
+    """How many journals to hold at once: half of the descriptors that this process may have."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 4096 if most == resource.RLIM_INFINITY else max(min(most // 2, 4096) - 8, 1)
 
 
 def _pack(store: db.Store, run_id: int, names: list[str]) -> None:
@@ -66,12 +83,14 @@ def _pack(store: db.Store, run_id: int, names: list[str]) -> None:
         os.unlink(os.path.join(directory, name))
 
 
-def _dead(directory: str, stack: ExitStack) -> list[str]:
-    """The journals whose writer is gone, each locked until the stack ends, and the spool."""
-    names = []
+def _dead(directory: str, stack: ExitStack, most: int) -> list[str]:
+    """The first journals whose writer is gone, each locked until the stack ends, and the spool."""
+    names: list[str] = []
     for name in sorted(journals.look(directory).sizes):
         if name == GZ:
             continue
+        if len(names) == most:
+            break
         fd = take_dead(os.path.join(directory, name))
         if fd is not None:
             stack.callback(os.close, fd)

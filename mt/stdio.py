@@ -43,6 +43,13 @@ def say(text: str, *, prog: str = "mt") -> None:
         pass
 
 
+def write_whole(fd: int, body: bytes) -> None:
+    """Write all of it: a disk that becomes full takes a part, and only the next write says so.  Raises OSError."""
+    done = os.write(fd, body)
+    while done < len(body):
+        done += os.write(fd, body[done:])
+
+
 def open_standard_files() -> None:
     """Make sure that 0, 1 and 2 are open, and that what was read as bytes can be written again.
 

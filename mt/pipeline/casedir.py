@@ -7,13 +7,17 @@ or removed: names with `..` are refused, and cleaning follows no links.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 from typing import NamedTuple
 
 from mt.errors import ConfigError, MtError, why
+from mt.stdio import write_whole
 
+#: what forbids to write a file that is there: it is a link, it is read-only, it runs, nobody reads the FIFO
+_IN_THE_WAY = (errno.ELOOP, errno.EACCES, errno.EPERM, errno.ETXTBSY, errno.ENXIO)
 #: files up to this size are kept in memory between the cases of one test
 _SMALL = 64 * 1024
 
@@ -149,11 +153,13 @@ def _write(path: str, body: bytes, mode: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         fd = os.open(path, flags, mode | 0o200)
-    except (PermissionError, OSError):
+    except OSError as e:
+        if e.errno not in _IN_THE_WAY:
+            raise
         os.unlink(path)
         fd = os.open(path, flags, mode | 0o200)
     try:
-        os.write(fd, body)
+        write_whole(fd, body)
         if mode & 0o7022 or not mode & 0o200:
             os.fchmod(fd, mode)
     finally:

@@ -16,6 +16,7 @@ from typing import Any
 
 from mt.errors import MtError, why
 from mt.model import CaseKey
+from mt.stdio import write_whole
 
 DRAIN, CANCEL = "drain", "cancel"
 
@@ -39,7 +40,7 @@ def ask_kill(kill_dir: str, case: CaseKey, by: str, reason: str) -> None:
         os.makedirs(kill_dir, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o664)
         try:
-            os.write(fd, line)
+            write_whole(fd, line)
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -7,9 +7,11 @@ worker; a socket that ends without an answer is a worker that died.
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
+import resource
 import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,6 +21,9 @@ from mt.model import CaseRow
 from mt.pipeline.case import Order, Setup
 from mt.pipeline.worker import CANCEL, RELEASE, work
 from mt.trace import trace
+
+#: descriptors that no worker takes: dbs, journals, locks and what commands of the area need
+_SPARE_FDS = 24
 
 
 class Answer(NamedTuple):
@@ -50,6 +55,17 @@ class Member:
         return self.link.fileno()
 
 
+def _linked() -> tuple[socket.socket, socket.socket]:
+    """Both ends of a link; raises OSError also when so few descriptors are left that nothing else could be opened."""
+    ours, theirs = socket.socketpair()
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY or theirs.fileno() < most - _SPARE_FDS:
+        return ours, theirs
+    ours.close()
+    theirs.close()
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
 class Crew:
     """All workers of one controller."""
 
@@ -65,14 +81,17 @@ class Crew:
         return len(self.members) - len(self.idle)
 
     def hire(self, enrol: Callable[[int], None]) -> Member:
-        """Fork one more worker; `enrol` is told its descriptor."""
-        ours, theirs = socket.socketpair()
+        """Fork one more worker; `enrol` is told its descriptor.  Raises LaunchError where there is no room for it."""
+        pair: tuple[socket.socket, ...] = ()
         parent = os.getpid()
-        gc.collect(0)
         try:
+            ours, theirs = pair = _linked()
+            gc.collect(0)
             pid = os.fork()
         except OSError as e:
-            raise LaunchError(f"cannot start a worker: {why(e)}") from e
+            for link in pair:
+                link.close()
+            raise LaunchError(f"cannot start a worker: {why(e)}", hint="see ulimit -a") from e
         if pid == 0:
             status = 6
             try:
@@ -87,17 +106,25 @@ class Crew:
         enrol(member.fileno())
         return member
 
-    def order(self, order: Order, enrol: Callable[[int], None]) -> None:
-        """Give a case to an idle worker, or to a new one."""
+    def order(self, order: Order, enrol: Callable[[int], None]) -> bool:
+        """Give a case to an idle worker, or to a new one; False when there can be no more than there are.
+
+        Raises LaunchError when there is none at all.
+        """
         line = json.dumps(order, separators=(",", ":")).encode() + b"\n"
         while True:
-            member = self.idle.pop() if self.idle else self.hire(enrol)
+            try:
+                member = self.idle.pop() if self.idle else self.hire(enrol)
+            except LaunchError:
+                if not self.busy():
+                    raise
+                return False
             try:
                 member.link.sendall(line)
             except OSError:
                 continue  # it died while idle; its end is seen by `hear`
             member.number = order.number
-            return
+            return True
 
     def hear(self, fd: int) -> list[Answer | Died]:
         """Read what one worker says; a worker that has gone is forgotten here."""

@@ -14,14 +14,16 @@ environment carries the case's mark: changing group or session does not hide it.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from mt.errors import LaunchError, why
+from mt.errors import LaunchError, MtError, why
 from mt.trace import trace
 
 #: seconds between TERM and KILL (spec/config.md T25)
@@ -30,6 +32,8 @@ GRACE = 5.0
 QUICK = 0.02
 #: seconds between two looks at control files and limits
 TICK = 0.5
+#: a host that has no room for one more process or file says nothing about the program
+_NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE)
 _PR_SET_CHILD_SUBREAPER = 36
 _ONCE_KILLED = 0.05
 
@@ -83,9 +87,15 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], out: int, source: int, pr
             setsigdef=[signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ],
         )
     except OSError as e:
-        raise LaunchError(f"cannot run '{argv[0]}': {why(e)}") from e
+        raise _unlaunched(argv[0], e) from e
     trace("spawn", argv[0], child=pid)
     return pid
+
+
+def _unlaunched(program: str, e: OSError) -> MtError:
+    """What it means that a program could not be started: a LaunchError is about it, anything else about this host."""
+    kind = MtError if e.errno in _NO_ROOM else LaunchError
+    return kind(f"cannot run '{program}': {why(e)}")
 
 
 def spawn_pipeline(stages: Sequence[Sequence[str]], env: Mapping[str, str], out: int, source: int) -> list[int]:
@@ -116,7 +126,7 @@ def spawn_pipeline(stages: Sequence[Sequence[str]], env: Mapping[str, str], out:
                 stdin=source, stdout=out, stderr=out, env=dict(env), cwd=os.getcwd(), new_session=True
             )
     except OSError as e:
-        raise LaunchError(f"cannot run '{e.filename or stages[0][0]}': {why(e)}") from e
+        raise _unlaunched(e.filename or stages[0][0], e) from e
     pids = _stages(last)
     trace("spawn", " | ".join(s[0] for s in stages), child=pids)
     return pids
@@ -140,13 +150,20 @@ def wait(pids: Sequence[int], watch: Watch, *, mark: bytes, wake: int = -1, slow
     KILL after the grace period.  `slow` is called once if the step is not over
     after a blink, for flushing what was recorded.
     """
-    waiting = _Waiting(pids, mark)
-    if waiting.look(QUICK):
-        slow()
-        if wake >= 0:
-            waiting.also(wake)
-        while waiting.look(_ONCE_KILLED if waiting.killed else TICK):
-            waiting.press(watch)
+    waiting: _Waiting | None = None
+    try:
+        waiting = _Waiting(pids, mark)
+        if waiting.look(QUICK):
+            slow()
+            if wake >= 0:
+                waiting.also(wake)
+            while waiting.look(_ONCE_KILLED if waiting.killed else TICK):
+                waiting.press(watch)
+    except BaseException:  # whoever cannot watch a step any more must not leave it running
+        _end_at_once(pids, mark)
+        if waiting:
+            waiting.close()
+        raise
     if waiting.killed:
         _sweep(pids, mark, waiting.deadline)
     return waiting.ended()
@@ -209,9 +226,24 @@ class _Waiting:
                 self.deadline = time.monotonic() + GRACE
                 signal_tree(self.pids, self.mark, signal.SIGTERM)
 
+    def close(self) -> None:
+        """Give back the descriptors of stages that are waited for no more."""
+        for fd in self.left:
+            os.close(fd)
+        self.left.clear()
+
     def ended(self) -> Ended:
         """The result, when no stage is left."""
         return Ended(tuple(self.exits), time.monotonic() - self.begun, self.cpu, self.rss, self.killed)
+
+
+def _end_at_once(pids: Sequence[int], mark: bytes) -> None:
+    """KILL what was started, also where not even /proc can be read."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    with suppress(OSError):
+        _sweep(pids, mark, 0.0)
 
 
 def _sweep(pids: Sequence[int], mark: bytes, deadline: float) -> None:

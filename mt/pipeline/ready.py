@@ -19,7 +19,7 @@ from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.case import Setup
 from mt.pipeline.casevars import CaseVariables
 from mt.pipeline.machine import Kills
-from mt.stdio import say
+from mt.stdio import say, write_whole
 from mt.testspec import TestSpec
 
 
@@ -166,6 +166,6 @@ class EnvironmentFiles:
 def _write(path: str, text: str) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
-        os.write(fd, text.encode("utf-8", "surrogateescape"))
+        write_whole(fd, text.encode("utf-8", "surrogateescape"))
     finally:
         os.close(fd)

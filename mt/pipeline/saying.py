@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mt.errors import MtError, why
 from mt.inside import SAID
 from mt.pipeline.verdict import Overall
 
@@ -19,13 +20,16 @@ Event = Mapping[str, Any]
 def said(attempt: int) -> list[Event]:
     """What the test told of itself during this attempt, in order; a torn line is left out.
 
-    `at` of an event is where its line begins, in bytes.
+    `at` of an event is where its line begins, in bytes.  Raises MtError when it
+    cannot be read: a test that said FAIL must not pass because of that.
     """
     try:
         with open(SAID, "rb") as f:
             lines = f.readlines()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as e:
+        raise MtError(f"cannot read '{SAID}': {why(e)}") from e
     events: list[Event] = []
     at = 0
     for line in lines:
@@ -40,11 +44,13 @@ def said(attempt: int) -> list[Event]:
 
 
 def length() -> int:
-    """How much has been said so far, in bytes."""
+    """How much has been said so far, in bytes; raises MtError."""
     try:
         return os.stat(SAID).st_size
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
+    except OSError as e:
+        raise MtError(f"cannot read '{SAID}': {why(e)}") from e
 
 
 def final(so_far: Overall, events: Sequence[Event], overruled: int) -> tuple[str, str, str]:

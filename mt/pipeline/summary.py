@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from mt.model import CaseRow, RunKey, case_id
+from mt.stdio import write_whole
 
 
 def write(directory: str, row: CaseRow, run: RunKey) -> None:
@@ -18,7 +19,7 @@ def write(directory: str, row: CaseRow, run: RunKey) -> None:
             os.path.join(directory, "test-summary.html"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666
         )
         try:
-            os.write(fd, page(row, run).encode("utf-8", "surrogateescape"))
+            write_whole(fd, page(row, run).encode("utf-8", "surrogateescape"))
         finally:
             os.close(fd)
     except OSError:

@@ -23,12 +23,13 @@ import sys
 from array import array
 from typing import Any
 
-from mt.errors import MtError
+from mt.errors import MtError, StoreError, why
 from mt.journal import Journal, writer_name
 from mt.locks.alive import keep_alive
 from mt.model import CaseRow
 from mt.pipeline import proc
 from mt.pipeline.case import CaseRun, Interrupt, Order, Setup
+from mt.trace import trace
 
 _MOST_FDS = 4
 CANCEL, RELEASE = b"cancel", b"release"
@@ -81,7 +82,10 @@ class Worker:
 
     def asked(self) -> Interrupt | None:
         """Between two looks of a running case: has the controller cancelled everything, are we told to go?"""
-        os.utime(self.journal.path)  # the heartbeat: a file time, not a row
+        try:
+            os.utime(self.journal.path)  # the heartbeat: a file time, not a row
+        except OSError as e:
+            trace("fs", self.journal.path, failed=why(e))  # one beat less ends no case
         if not self.over:
             self.receive(wait=False)
         return self.cancelled
@@ -157,6 +161,9 @@ def work(link: socket.socket, setup: Setup, journal_dir: str, parent: int, *, mu
     except MtError as e:
         _cry(link, e)
         return e.status
+    except OSError as e:
+        _cry(link, StoreError(f"cannot use '{e.filename}': {why(e)}" if e.filename else f"cannot go on: {why(e)}"))
+        return StoreError.status
     return 0
 
 

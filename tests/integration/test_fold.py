@@ -296,9 +296,9 @@ def test_what_a_writer_says_between_the_fold_and_the_packing_is_not_lost(
     fill(run)
     dead = pack._dead
 
-    def late(directory: str, stack: Any) -> list[str]:
+    def late(directory: str, stack: Any, most: int) -> list[str]:
         run.tell(CaseRow("late", ""), writer="w1")
-        return dead(directory, stack)
+        return dead(directory, stack, most)
 
     monkeypatch.setattr(pack, "_dead", late)
     assert compact(run.store, run.id)
