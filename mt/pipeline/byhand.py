@@ -14,7 +14,7 @@ from mt.journal import drop, row_fields
 from mt.model import CaseRow, RunKey
 from mt.pipeline.control import ask_kill
 from mt.pipeline.frozen import refuse_frozen
-from mt.pipeline.history import Alive
+from mt.pipeline.history import eyes
 from mt.pipeline.naming import owner
 from mt.pipeline.subrun import pass_removal
 from mt.pipeline.territory import Territory, remove
@@ -142,7 +142,7 @@ def impose(
     and is what the case ends with (NOT_STARTED as INCOMPLETE, so that it runs
     again).  One whose worker is gone is recorded like all others.
     """
-    alive = Alive(store.journal_dir(run_id))
+    alive = eyes(store, run_id)
     now: list[CaseRow] = []
     told: list[CaseRow] = []
     for row in rows:

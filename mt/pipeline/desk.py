@@ -19,6 +19,7 @@ from mt.environ import Env
 from mt.errors import BusyError, MtError
 from mt.fold import Folder
 from mt.journal import Journal
+from mt.locks.alive import Watched
 from mt.locks.filelock import held
 from mt.model import CaseKey, CaseRow, RunKey
 from mt.pipeline import control, history, skip
@@ -57,6 +58,8 @@ class RunDesk:
         self.plan = plan
         self.living = {row.key: row for row in living}
         self.claims: dict[CaseKey, ExitStack] = {}
+        self.watched: dict[str, Watched] = {}
+        self.patience = ground.area.seconds("setup", "lost-after", history.PATIENCE) or history.PATIENCE
         self.ctl_dir = ground.store.ctl_dir(ground.run_id)
         self.journal_dir = ground.store.journal_dir(ground.run_id)
 
@@ -116,28 +119,39 @@ class RunDesk:
     # -- workers of an earlier controller, and our own dead ones ---------------------------------
 
     def adopted(self) -> list[CaseRow]:
-        """Adopted cases that have ended: by their own verdict, or because their worker died."""
+        """Adopted cases that have ended: by their own verdict, because their worker died, or because it is lost."""
         self.ground.folder.fold()
-        alive = history.Alive(self.journal_dir)
-        ended: list[CaseRow] = []
+        look = history.eyes(self.ground.store, self.ground.run_id)
         for unlaunched in self.sender.failed() if self.sender else ():
             self.give_up(unlaunched)
+        ended = []
         for key, old in list(self.living.items()):
-            row = self.recorded(key) if self.sender else None
-            lives = alive(row or old)
-            if not lives or row is None:
-                row = self.recorded(key) if lives else self.last_word(key)
-            if row is not None and row.state not in LIVE:
+            row = self.recorded(key) or old
+            health = look.judge(row)
+            if row.state in LIVE and health.word == "dead":
+                row = self.last_word(key) or row  # it may have ended between the two looks
+            if row.state not in LIVE:
                 ended.append(row)
-            elif not lives:
-                history.end_leftovers([row or old])
-                row = history.interrupted(row or old)
-                self.ground.journal.emit_row("case", row)
-                ended.append(row)
+            elif health.word == "dead":
+                history.end_leftovers([row])
+                ended.append(self.decide(history.interrupted(row)))
+            elif health.word == "silent" and not self.shows_life(look.journals(row)):
+                ended.append(self.decide(history.lost(row, f"none for {self.patience:g} s, {health.evidence}")))
             else:
                 continue
             del self.living[key]
         return ended
+
+    def decide(self, row: CaseRow) -> CaseRow:
+        """Record what became of a case whose worker did not tell."""
+        self.ground.journal.emit_row("case", row)
+        return row
+
+    def shows_life(self, journals: Sequence[str]) -> bool:
+        """Whether a journal that nobody can ask about was touched within our patience."""
+        for path in journals:
+            self.watched.setdefault(path, Watched(path))
+        return any(self.watched[path].alive(self.patience) for path in journals)
 
     # -- cases that launchers start --------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from mt.fold import refresh
 from mt.model import CaseRow
 from mt.pipeline.byhand import record
 from mt.pipeline.control import ask_kill
-from mt.pipeline.history import Alive, end_leftovers, interrupted
+from mt.pipeline.history import end_leftovers, eyes, interrupted
 from mt.pipeline.naming import owner
 from mt.queries import cases
 from mt.states import LIVE
@@ -52,7 +52,7 @@ def ended(
 
 def _bury(store: Store, run_id: int, living: Sequence[CaseRow]) -> set[object]:
     """Record that cases without a worker were interrupted; gives which."""
-    alive = Alive(store.journal_dir(run_id))
+    alive = eyes(store, run_id)
     dead = [row for row in living if not alive(row)]
     end_leftovers(dead)
     record(store, run_id, map(interrupted, dead))

@@ -14,11 +14,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from mt.journal import host_name
+from mt.db import Store
+from mt.journal import boot_id, host_name, start_token
 from mt.locks.alive import is_alive
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import proc
 from mt.states import LIVE
+from mt.storage import SINGLE
+
+#: seconds without a sign of life after which a case is lost, where nothing proves its end; `[setup] lost-after`
+PATIENCE = 120.0
 
 Again = Callable[[CaseRow], bool]
 
@@ -56,24 +61,65 @@ def sort_out(rows: Iterable[CaseRow], alive: Callable[[CaseRow], bool], again: A
     return history
 
 
-class Alive:
-    """Whether the worker of a row lives: it holds the lock on its own journal as long as it does."""
+class Health(NamedTuple):
+    """What is known of the worker of a case: `alive`, `dead` (proven) or `silent` (nobody here can prove either)."""
 
-    def __init__(self, journal_dir: str) -> None:
+    word: str
+    evidence: str = ""
+
+
+class Alive:
+    """Whether the worker of a row lives: it holds the lock on its own journal as long as it does.
+
+    Where locks do not work (`locks` false), or nobody of this host can ask, the
+    answer is `silent`: whether its journal is touched is for those who can wait
+    (`mt.locks.alive.Watched`).  Asked once per worker; make a new one to look again.
+    """
+
+    def __init__(self, journal_dir: str, *, locks: bool = True) -> None:
         self.journal_dir = journal_dir
-        self.seen: dict[tuple[str, int], bool] = {}
+        self.locks = locks
+        self.seen: dict[tuple[str, int], Health] = {}
 
     def __call__(self, row: CaseRow) -> bool:
-        """Asked once per worker; make a new one to look again."""
+        """Whether it is not proven that the worker is dead."""
+        return self.judge(row).word != "dead"
+
+    def judge(self, row: CaseRow) -> Health:
+        """What is known of the worker of a row that counts as running."""
         if row.state == "LAUNCHED":
-            return True  # handed to a launcher: nothing here can prove that it will not begin
+            return Health("alive", "handed to a launcher: nothing here can prove that it will not begin")
         who = (row.host, row.pid)
         if who not in self.seen:
-            paths = glob.glob(
-                os.path.join(glob.escape(self.journal_dir), f"{glob.escape(row.host)}-{row.pid}-*.ndjson")
-            )
-            self.seen[who] = any(is_alive(p) for p in paths)
+            self.seen[who] = self._look(row, self.journals(row))
         return self.seen[who]
+
+    def journals(self, row: CaseRow) -> list[str]:
+        """The journals that the worker of a row may have: one, unless its pid came back."""
+        stem = f"{glob.escape(row.host)}-{row.pid}-*.ndjson"
+        return glob.glob(os.path.join(glob.escape(self.journal_dir), stem))
+
+    def _look(self, row: CaseRow, journals: list[str]) -> Health:
+        if any(map(is_alive, journals)):
+            return Health("alive", "it holds its journal")
+        if self.locks or not journals:
+            return Health("dead", f"nobody holds the journal of pid {row.pid} on {row.host}")
+        if row.host != host_name():
+            return Health("silent", f"locks do not work here, and pid {row.pid} is on {row.host}")
+        if any(map(_runs_here, journals)):
+            return Health("alive", f"pid {row.pid} lives on this host")
+        return Health("dead", f"pid {row.pid} of this host is gone")
+
+
+def eyes(store: Store, run_id: int) -> Alive:
+    """Who tells whether workers of a run live, as far as the storage mode of its area allows."""
+    return Alive(store.journal_dir(run_id), locks=store.mode != SINGLE)
+
+
+def _runs_here(journal: str) -> bool:
+    """Whether the process that a journal is named after lives in this boot of this host, or where there is no /proc."""
+    _, pid, token = os.path.basename(journal).removesuffix(".ndjson").rsplit("-", 2)
+    return not start_token() or token == start_token(pid) + boot_id()[:4]
 
 
 def interrupted(row: CaseRow) -> CaseRow:
@@ -81,6 +127,11 @@ def interrupted(row: CaseRow) -> CaseRow:
     return row._replace(
         gen=row.gen + 1, state="INCOMPLETE", status="DEAD", end=time.time(), comment=f"its worker (pid {row.pid}) died"
     )
+
+
+def lost(row: CaseRow, evidence: str) -> CaseRow:
+    """The row of a case of whose worker there is no sign of life: neither failed nor running (DESIGN.md section 4)."""
+    return row._replace(gen=row.gen + 1, state="LOST", status="n/a", comment=f"no sign of life: {evidence}")
 
 
 def end_leftovers(rows: Iterable[CaseRow]) -> int:

@@ -16,7 +16,7 @@ from mt.fold import refresh
 from mt.inside import said
 from mt.journal import drop, row_fields
 from mt.model import CaseRow
-from mt.pipeline.history import Alive, end_leftovers, interrupted
+from mt.pipeline.history import end_leftovers, eyes, interrupted
 from mt.queries import cases, numbers
 from mt.states import LIVE
 
@@ -32,7 +32,7 @@ def recover_case(store: Store, run_id: int, number: int) -> tuple[str, str, str]
     if is_controlled(store, run_id):
         return row.state, row.status, "its run is being driven, which sees to it"
     journals = store.journal_dir(run_id)
-    if Alive(journals)(row):
+    if eyes(store, run_id)(row):
         return row.state, row.status, "its worker lives"
     end_leftovers([row])
     new = settled(row)
