@@ -14,7 +14,7 @@ import pytest
 from testarea import TARGET, Area, Result
 
 WHERE = ("-target", TARGET, "-runname", "r1")
-GATE = "while [ ! -e $MT_RUN_AREA_HOME/gate ]; do read -t 0.05 < /dev/zero || true; done"
+GATE = "while [ ! -e $MT_RUN_AREA_HOME/gate ]; do sleep 0.05; done"
 
 
 def old(area: Area, *words: str, status: int = 0, where: tuple[str, ...] = WHERE, **more: Any) -> Result:
