@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from mt import db, db_main
 from mt.db_schema import RUN
 from mt.model import CaseKey, CaseRow, RunRow, StepRow, ValueRow
-from mt.states import roll_items
+from mt.states import passed, roll_items, verdict
 
 
 class Top(NamedTuple):
@@ -193,6 +193,29 @@ def attempts(store: db.Store, run_id: int, *, key: CaseKey | None = None) -> Ite
     where, values = _where(key, None, {})
     sql = f"SELECT {_CASE} FROM attempts{where} ORDER BY test, item, attempt"  # noqa: S608 - columns of this module
     return map(CaseRow._make, _select(store, run_id, sql, values))
+
+
+_TRIED = (
+    "SELECT test, item, a.state, a.status, c.state, c.status FROM attempts AS a JOIN cases AS c USING (test, item)"
+    " ORDER BY test, item"
+)
+
+
+def flaky(store: db.Store, run_id: int) -> list[CaseKey]:
+    """The cases of a run that failed in an earlier attempt and pass in the last one (spec/features.md B5)."""
+    tried = _select(store, run_id, _TRIED)
+    found = (CaseKey(t, i) for t, i, *was, state, status in tried if verdict(*was) == "bad" and passed(state, status))
+    return list(dict.fromkeys(found))
+
+
+def ends(store: db.Store, run_id: int, *, items: bool = True) -> Iterator[tuple[str, str, str, str]]:
+    """Test, item, state and status of all cases of a run, for those who look at many runs.
+
+    Without `items` each state and status of a test comes once, its item empty: far fewer rows.
+    """
+    if items:
+        return _select(store, run_id, "SELECT test, item, state, status FROM cases")
+    return _select(store, run_id, "SELECT test, '', state, status FROM counts WHERE n > 0")
 
 
 def steps(

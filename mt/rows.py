@@ -15,7 +15,7 @@ import time
 from mt.errors import NothingSelected
 from mt.model import CaseKey, CaseRow, RunKey, RunRow, StepRow, ValueRow, case_id
 from mt.options import AreaOptions, RowOptions, RunOptions, flag, opt
-from mt.states import STATES, STATUSES, verdict
+from mt.states import STATES, STATUSES, passed, verdict
 from mt.stdio import read_ids, say
 
 TYPE_CHECKING = False
@@ -281,7 +281,7 @@ class Cases:
                 yield top_row(picked.run.key, top)
 
     def flaky(self, picked: Picked) -> set[CaseKey]:
-        """Cases of which an earlier attempt failed; those that are good now are flaky."""
+        """Cases of which an earlier attempt failed; those that pass now are flaky."""
         from mt.queries import attempts
 
         self.runs.fold(picked.run)
@@ -414,7 +414,7 @@ def case_row(run: RunKey, row: CaseRow, *, flaky: bool = False) -> Row:
         "state": row.state,
         "status": row.status,
         "attempt": row.attempt,
-        "flaky": flaky and verdict(row.state, row.status) == "good",
+        "flaky": flaky and passed(row.state, row.status),
         "infra": row.status == "INFRA",
         "host": row.host,
         "job": row.job,

@@ -178,6 +178,11 @@ def verdict(state: str, status: str) -> str:
     return "unfinished"
 
 
+def passed(state: str, status: str) -> bool:
+    """Whether a case ran and was good, with no need of an excuse: after an earlier failure in its run it is flaky."""
+    return state in ("COMPLETED", "ARCHIVED") and status in ("PASS", "WARN", "CHECK", "AUTO")
+
+
 def roll_run(counts: Mapping[tuple[str, str], int], *, controlled: bool) -> tuple[str, str]:
     """State and status of a run from {(state, status): n} of its cases (spec/architecture.md 6.11)."""
     known = [k for k, n in counts.items() if n > 0]

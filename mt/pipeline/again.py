@@ -41,8 +41,9 @@ def followers(rows: Sequence[CaseRow], recorded: Iterable[CaseRow], area: Area) 
 
 
 def run_again(
-    opts: asking.Typed, run: RunKey, rows: Sequence[CaseRow], recorded: Sequence[CaseRow], *, dry: bool
-) -> int:
+    opts: asking.Typed, run: RunKey, rows: Sequence[CaseRow], recorded: Sequence[CaseRow], *, dry: bool,
+    fail_flaky: bool = False,
+) -> int:  # fmt: skip
     """Reset and run the rows of one run; gives the exit status."""
     area, key = asking.open_area(opts, run.target or None, run.name)
     everything = [*rows, *followers(rows, recorded, area)]
@@ -53,4 +54,5 @@ def run_again(
     patterns = ",".join(asking.literal(row.key) for row in everything)
     again = {"ids": [list(row.key) for row in everything]}
     request = asking.make(area, opts, key, Selection(patterns, None, unknown_ok=True), again)
-    return asking.report(asking.obeyed(area, request, "join"), request, quiet=opts.quiet)
+    outcome = asking.obeyed(area, request, "join")
+    return asking.report(outcome, request, quiet=opts.quiet, fail_flaky=fail_flaky)

@@ -20,6 +20,7 @@ from mt.pipeline.loop import Policy
 from mt.pipeline.plan import Plan, Selection
 from mt.pipeline.run import Outcome, Request, planned, run
 from mt.selectors import parse_id
+from mt.states import verdict
 from mt.stdio import say
 
 
@@ -160,15 +161,17 @@ def obeyed(area: Area, request: Request, if_running: str) -> Outcome | None:
     return run(area, request)
 
 
-def report(outcome: Outcome | None, request: Request, *, quiet: bool) -> int:
-    """Say how it ended, in one or two lines on stderr; gives the exit status."""
+def report(outcome: Outcome | None, request: Request, *, quiet: bool, fail_flaky: bool = False) -> int:
+    """Say how it ended, in one or two lines on stderr; gives the exit status: 1 for flaky cases too, if so asked."""
     if outcome is None:
         return 0
+    if fail_flaky and outcome.flaky and outcome.status in (0, 8):
+        outcome = outcome._replace(status=1)
     if not quiet:
         say(summary(outcome, request))
         if outcome.cut:
             say(f"stopped early: {outcome.cut}; the same command goes on")
-        elif outcome.status == 1:
+        elif outcome.status == 1 and any(verdict(*how) == "bad" for how in outcome.counts):
             say("hint: mt why ID says why; mt rerun runs what failed again")
     return outcome.status
 
@@ -180,7 +183,8 @@ def summary(outcome: Outcome, request: Request) -> str:
         word = status if state == "COMPLETED" else f"{state}/{status}"
         words[word] = words.get(word, 0) + n
     counted = ", ".join(f"{n} {word}" for word, n in sorted(words.items(), key=lambda p: -p[1])) or "nothing"
-    return f"{request.run}: {counted}; {outcome.ran} ran in {outcome.secs:.1f} s"
+    unsteady = f", {outcome.flaky} of them flaky" if outcome.flaky else ""
+    return f"{request.run}: {counted}{unsteady}; {outcome.ran} ran in {outcome.secs:.1f} s"
 
 
 def recorded(area: Area, request: Request) -> history.History:

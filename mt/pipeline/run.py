@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ from mt.pipeline.progress import Progress, Shown, say_problem
 from mt.pipeline.ready import setup_of
 from mt.pipeline.record import fold, follow, record, show
 from mt.pipeline.sending import Sender
-from mt.states import exit_status
+from mt.states import exit_status, passed
 from mt.stdio import say
 
 
@@ -77,13 +77,14 @@ class Request(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a command ended: the verdict of its cases, their counts, and what cut it short."""
+    """How a command ended: the verdict of its cases, their counts, what cut it short, and how many were flaky."""
 
     status: int
     counts: dict[tuple[str, str], int]
     cut: str
     secs: float
     ran: int
+    flaky: int = 0
 
 
 def sender(ground: Ground, setup: Setup) -> Sender | None:
@@ -139,7 +140,14 @@ def drive(
     counts = history.counts(rows, plan.cases)
     finish(store, run_id)
     status = 130 if interrupts.level else exit_status(counts)
-    return Outcome(status, counts, loop.draining, time.monotonic() - start, ran)
+    unsteady = flaky(store, run_id, rows, plan.cases)
+    return Outcome(status, counts, loop.draining, time.monotonic() - start, ran, unsteady)
+
+
+def flaky(store: Store, run_id: int, rows: Mapping[CaseKey, CaseRow], keys: Iterable[CaseKey]) -> int:
+    """How many of these cases failed in this run before they passed; asks only when one was tried more than once."""
+    again = {key for key in keys if (row := rows.get(key)) and row.attempt > 1 and passed(row.state, row.status)}
+    return len(again.intersection(queries.flaky(store, run_id))) if again else 0
 
 
 def planned(area: Area, request: Request) -> Plan:
@@ -291,5 +299,6 @@ def looked_up(area: Area, store: Store, run_id: int, request: Request) -> Outcom
         folder.close()
     rows = {row.key: row for row in queries.cases(store, run_id)}
     tests = {key.test for key in planned(area, request).cases}
-    counts = history.counts(rows, [key for key in rows if key.test in tests])
-    return Outcome(exit_status(counts), counts, "", 0.0, 0)
+    keys = [key for key in rows if key.test in tests]
+    counts = history.counts(rows, keys)
+    return Outcome(exit_status(counts), counts, "", 0.0, 0, flaky(store, run_id, rows, keys))

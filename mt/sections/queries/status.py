@@ -3,7 +3,8 @@
 One row for each run: how many cases are done, what became of them, and how long the rest will take.  Without operands,
 -t and -r it is the last run of this user.  With -q nothing is printed and the exit status alone is the answer.
 
-The time left is estimated from the pace of the run.
+The time left is estimated from the pace of the run.  `flaky` counts the cases that failed before they passed; they are
+among the good ones.
 
 With --watch the rows are printed again whenever they change, until nothing runs any more; on a terminal they are
 drawn in place.
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from mt.model import RunRow
     from mt.rows import Row
 
-COLUMNS = ("id", "state", "status", "cases", "percent", "good", "bad", "live", "waiting", "unfinished", "left")
+COLUMNS = ("id", "state", "status", "cases", "percent", "good", "bad", "live", "waiting", "unfinished", "flaky", "left")
 
 
 class Options(RunsOptions):
@@ -60,13 +61,15 @@ class Options(RunsOptions):
 
 def main(opts: Options) -> int:
     """Print once, or until nothing runs."""
+    from mt.queries import flaky
+
     runs = Runs(opts)
     found = runs.named(opts.runs, default_last=True)
     drawn = -1
     before: list[Row] = []
     while True:
         found = [runs.fresh(run) for run in found]
-        rows = [_row(run) for run in found]
+        rows = [{**_row(run), "flaky": len(flaky(runs.store, run.id))} for run in found]
         if rows != before and not opts.quiet:
             drawn = _draw(rows, opts, drawn)
         before = rows

@@ -18,15 +18,15 @@ EXAMPLES
 EXIT STATUS
 
     0  all of them are good now
-    1  some failed again
+    1  some failed again, or with --fail-flaky: they had failed before and pass now
     2  usage
     5  the store cannot be used
     7  nothing is to be run again
-    8  no failure, but interrupted, lost or blocked cases remain
+    8  no failure, but interrupted, lost, infrastructure or blocked cases remain
 
 SEE ALSO
 
-    mt-run, mt-tests, mt-why
+    mt-run, mt-tests, mt-flaky, mt-why
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Options(CaseOptions):
     retry: str | None = opt(
         "--retry", meta="WHAT", choices=("all", "fail", "infra"), help="after which ends; alone it is one time more"
     )
+    fail_flaky: bool = flag("--fail-flaky", help="status 1 also when a case failed first and passed when tried again")
     keep_files: bool = flag("--keep-files", help="leave what earlier attempts wrote in the run directories")
     set_vars: tuple[str, ...] = opt("--set", meta="VAR=VALUE", help="set a variable for all cases; may be repeated")
     dry_run: bool = flag("-n", "--dry-run", help="say what would run again, and do nothing")
@@ -68,7 +69,10 @@ def main(opts: Options) -> int:
         if not rows:
             continue
         found += len(rows)
-        status = again.run_again(opts, picked.run.key, rows, list(cases.all_of(picked.run)), dry=opts.dry_run)
+        recorded = list(cases.all_of(picked.run))
+        status = again.run_again(
+            opts, picked.run.key, rows, recorded, dry=opts.dry_run, fail_flaky=opts.fail_flaky
+        )  # fmt: skip
         worst = status if worst in (0, 8) and status else worst
     if not found and not opts.allow_empty:
         raise NothingSelected("nothing is to be run again", hint="mt status")

@@ -10,6 +10,12 @@ When somebody drives the run already, the request is handed over and waited for.
 The first interrupt lets running cases end and starts no more, the second ends them, the third leaves at once.  What was
 interrupted runs again with the next `mt run`.
 
+`--retries 2` runs what is not good up to twice more, `--retry infra` only what could not be judged (see `[infra]` in
+mt-config(5)), `--retry fail` only what failed.  Both can be said in `[setup]` of the area and in `[requirements]` of a
+test; the command wins over the test, the test over the area.  After an INFRA the next attempt waits 1 s, then 2 s, 4 s,
+up to a minute, while other cases go on.  All attempts stay in the record; a case that failed first and passes then is
+flaky (mt-flaky).
+
 EXAMPLES
 
     $ mt run
@@ -17,6 +23,9 @@ EXAMPLES
 
     $ mt run smoke/% -t ubuntu/nfs -r w49.1 -j 4
     Run some items, four at a time.
+
+    $ mt run --retries 2 --fail-flaky
+    Try failures twice more, and end with 1 even when that helps.
 
     $ mt run -n
     Say what would be done.
@@ -27,18 +36,18 @@ EXAMPLES
 EXIT STATUS
 
     0    all cases of this command are good
-    1    some failed
+    1    some failed, or with --fail-flaky were flaky
     2    usage
     3    the area's files cannot be used, or tests wait on each other in a circle
     4    somebody else drives the run (only with --if-running fail)
     5    the store cannot be used
     7    nothing is selected
-    8    no failure, but interrupted, lost or blocked cases remain
+    8    no failure, but interrupted, lost, infrastructure or blocked cases remain
     130  interrupted
 
 SEE ALSO
 
-    mt-plan, mt-rerun, mt-stop, mt-wait, mt-tests, mt-why
+    mt-plan, mt-rerun, mt-stop, mt-wait, mt-tests, mt-flaky, mt-why, mt-config(5)
 """
 
 from __future__ import annotations
@@ -60,6 +69,7 @@ class Options(RunOptions):
     retry: str | None = opt(
         "--retry", meta="WHAT", choices=("all", "fail", "infra"), help="after which ends; alone it is one time more"
     )
+    fail_flaky: bool = flag("--fail-flaky", help="status 1 also when a case failed first and passed when tried again")
     tags: str | None = opt("--tags", meta="EXPR", help="only tests with a tag that matches, as in [test_meta] tags")
     order: str | None = opt("--order", meta="FILE", help="start cases in the order of the ids in FILE; - is stdin")
     keep_files: bool = flag("--keep-files", help="leave what earlier attempts wrote in the run directories")
@@ -90,7 +100,8 @@ def main(opts: Options) -> int:
             asking.explain(area, request)
         if opts.detach:
             return asking.detached(area, request, opts)
-        return asking.report(asking.obeyed(area, request, opts.if_running), request, quiet=opts.quiet)
+        outcome = asking.obeyed(area, request, opts.if_running)
+        return asking.report(outcome, request, quiet=opts.quiet, fail_flaky=opts.fail_flaky)
     except NothingSelected:
         if opts.allow_empty:
             return 0
