@@ -23,6 +23,7 @@ from pathlib import Path
 NET = "10.78.0"
 SWITCH = "switch"
 _TOOLS = ("unshare", "nsenter", "setpriv", "ip", "mount", "bash")
+_SPACES = ("--net", "--uts", "--ipc", "--mount", "--pid", "--fork")
 _HOME = Path(__file__).resolve().parents[2]
 
 # words: DIR NAME KEEP...; ends as the reaper of what is orphaned on this host
@@ -59,9 +60,8 @@ def missing() -> str:
         return f"simulated hosts need {', '.join(lacking)}"
     try:
         tried = subprocess.run(
-            ["unshare", "--net", "--uts", "--ipc", "--mount", "--pid", "--fork", "mount", "-t", "proc", "proc", "/proc"],
-            capture_output=True, timeout=30, check=False,
-        )  # fmt: skip
+            ["unshare", *_SPACES, "mount", "-t", "proc", "proc", "/proc"], capture_output=True, timeout=30, check=False
+        )
     except subprocess.TimeoutExpired:
         return "making namespaces hangs here"
     return "" if tried.returncode == 0 else f"no namespaces here: {tried.stderr.decode(errors='replace').strip()}"
@@ -121,7 +121,7 @@ class Lab:
 
     def _boot(self, name: str, kept: Sequence[Path]) -> None:
         tied = [] if self.lasting else ["setpriv", "--pdeathsig", "KILL"]
-        spaces = ["--net", "--uts", "--ipc", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+        spaces = [*_SPACES, "--kill-child", "--propagation", "private"]
         words = [*tied, "unshare", *spaces, "bash", "-c", _BOOT, f"host {name}", str(self.home), name, *map(str, kept)]
         with open(self.home / f"{name}.log", "wb") as log:
             process = subprocess.Popen(
