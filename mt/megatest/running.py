@@ -137,7 +137,7 @@ def request_of(args: Args, ready: Ready, pattern: str, talk: Talk) -> Request:
     """What the command asks of the run."""
     clean = args.has("-preclean", "-rerun-clean", "-rerun-all")
     wait = args.has("-run-wait") or ready.area.setting("setup", "run-wait") == "yes"
-    policy = Policy(clean=clean, leave=not wait, one_pass=args.has("-one-pass"))
+    policy = Policy(clean=clean, leave=not wait, one_pass=args.has("-one-pass"), spare=True)
     again: dict[str, object] | None = None
     if args.has("-force"):
         again = {"all": True}

@@ -47,7 +47,7 @@ class Policy(NamedTuple):
     `retry` is what the command says and `usual` what the area does; what a test
     says of itself stands between the two.  `clean`: a new attempt begins in an empty directory.  `leave`: come back as
     soon as nothing is left to start; what runs goes on alone.  `one_pass`: even
-    when cases still wait for others.
+    when cases still wait for others.  `spare`: a signal ends the command, and not what runs (spec/runs.md 4.1).
     """
 
     retry: retries.Retry = retries.Retry(0)
@@ -56,6 +56,7 @@ class Policy(NamedTuple):
     clean: bool = True
     leave: bool = False
     one_pass: bool = False
+    spare: bool = False
 
 
 class Desk(Protocol):
@@ -456,7 +457,8 @@ class Loop:
             return
         self.level = level
         self.draining = self.draining or f"interrupted by {self.interrupts.by}"
-        if level == 1 and self.policy.leave:
+        if self.policy.spare and level < 3:
+            self.policy = self.policy._replace(leave=True)
             self.said = f"{self.draining}: {len(self.running)} running cases go on, no more start"
         elif level == 1:
             self.said = f"{self.draining}: {len(self.running)} running cases end, no more start; again to end them now"

@@ -118,7 +118,7 @@ def drive(
         begun()
         hooks.before(area, request.run, first=not past.rows)
         with Interrupts() as interrupts:
-            crew = Crew(setup, store.journal_dir(run_id), mute=request.policy.leave)
+            crew = Crew(setup, store.journal_dir(run_id), mute=request.policy.leave or request.policy.spare)
             limits = limits_of(area, store, request)
             loop = Loop(plan, crew, limits, interrupts, desk, request.policy, past.rows)
             loop.bump = 1 if past.living else 0

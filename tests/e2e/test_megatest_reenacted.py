@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from testarea import TARGET, Area, Result
 
 WHERE = ("-target", TARGET, "-runname", "r1")
+GATE = "while [ ! -e $MT_RUN_AREA_HOME/gate ]; do sleep 0.05; done"
 
 
 def old(area: Area, *words: str, status: int = 0, where: tuple[str, ...] = WHERE, **more: Any) -> Result:
@@ -23,6 +27,14 @@ def how(area: Area, *, run: str = "r1") -> dict[str, str]:
     return {row["id"].rpartition("//")[2]: f"{row['state']}/{row['status']}" for row in rows}
 
 
+def wait_for(path: Path) -> None:
+    """Until a file is there, for at most half a minute."""
+    end = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} never came"
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("state", ["RUNNING", "COMPLETED"])
 def test_a_later_verdict_of_log_rules_stands_over_failed_values(area: Area, state: str) -> None:
     """spec/config.md T86 (QA ezlog_fail_then_pass): AUTO makes FAIL of the values, the rules of the step PASS."""
@@ -33,3 +45,20 @@ def test_a_later_verdict_of_log_rules_stands_over_failed_values(area: Area, stat
     area.test("counted", f"{load}; echo done")
     old(area, "-run", "-run-wait")
     assert how(area) == {"judged": "COMPLETED/PASS", "counted": "COMPLETED/FAIL"}
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_and_not_the_tests_even_when_it_waits(area: Area, sig: signal.Signals) -> None:
+    """spec/runs.md 4.1: running tests are not stopped, and a further -run goes on from there."""
+    area.test("a", f"touch $MT_RUN_AREA_HOME/begun; {GATE}").test("b", waiton="a")
+    with area.start("-run", "-run-wait", *WHERE, prog="megatest") as process:
+        wait_for(area.home / "begun")
+        process.send_signal(sig)
+        process.communicate(timeout=20)
+    assert process.returncode in (0, 4)
+    assert how(area) == {"a": "RUNNING/n/a", "b": "NOT_STARTED/n/a"}
+    (area.home / "gate").touch()
+    old(area, "-run", "-run-wait")
+    assert how(area) == {"a": "COMPLETED/PASS", "b": "COMPLETED/PASS"}
+    (row,) = area.rows("tests", "-t", TARGET, "-r", "r1", "a")
+    assert row["attempt"] == 1
