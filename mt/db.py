@@ -42,10 +42,11 @@ class Store:
 
     Raises StoreError where there is none (without `create`) or its layout is
     newer or its storage mode does not fit this host, NotPermitted where it
-    cannot be made, BusyError while somebody changes its mode.
+    cannot be made, BusyError while somebody changes its mode.  Without `check`
+    the mode is not looked at: for who changes it.
     """
 
-    def __init__(self, home: str, *, create: bool = False) -> None:
+    def __init__(self, home: str, *, create: bool = False, check: bool = True) -> None:
         self.home = home
         self.root = os.path.join(home, ".mtdb")
         if create:
@@ -53,9 +54,10 @@ class Store:
         self._area = read_area(self.root)
         self.area_id = self._area.id
         self.mode = self._area.choice.mode
-        if self._area.changing:
+        if check and self._area.changing:
             raise _changing(self._area.choice.mode)
-        storage.check(self._area.choice, self.root)
+        if check:
+            storage.check(self._area.choice, self.root)
 
     @property
     def choice(self) -> storage.Choice:

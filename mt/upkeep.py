@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from mt import db, db_run, journals, live, storage
 from mt.db_schema import MAIN, RUN, Migration, version
-from mt.errors import NothingSelected
-from mt.locks.filelock import short
+from mt.errors import BusyError, NothingSelected, StoreError
+from mt.locks.filelock import busy, held, is_held, short
 from mt.model import RunKey
 
 
@@ -116,3 +116,59 @@ def stat_run(store: db.Store, run_id: int) -> Stat:
         run_id, str(store.run_key(run_id) or ""), number, cases, bad, size, sum(seen.sizes.values()),
         len(seen.sizes), len(seen.drops), behind,
     )  # fmt: skip
+
+
+# -- the storage mode
+
+#: seconds that a change of the mode waits for one who folds
+_PATIENCE = 2.0
+
+
+def change_mode(store: db.Store, wish: str, *, lease: float | None = None, dry: bool = False) -> int:
+    """Give the area another storage mode; gives the number of its dbs.  `store` is opened without `check`.
+
+    AREA says meanwhile that the mode is being changed: who comes now is refused,
+    and who came before finds it out under his next lock.  Raises BusyError when
+    a run is driven or a db is used, and all is as it was; ConfigError for no mode.
+    """
+    choice = storage.wished(wish, storage.mount_of(store.root), "mt db mode")
+    _refuse_driven(store)
+    dbs = _dbs(store)
+    if dry:
+        return len(dbs)
+    db.write_area(store.root, store.choice, changing=True)
+    try:
+        for name, path, _ in dbs:
+            with held(store.lock_path(name), wait=_PATIENCE, what="mode"):
+                _settle(store, path)
+        _refuse_driven(store)
+    except BaseException:
+        db.write_area(store.root, store.choice, changing=False)
+        raise
+    db.write_area(store.root, choice, changing=False, lease=lease)
+    return len(dbs)
+
+
+def _refuse_driven(store: db.Store) -> None:
+    for run_id in store.run_ids_on_disk():
+        path = store.lock_path(f"run.{run_id}")
+        if is_held(path):
+            raise busy(path)
+
+
+def _settle(store: db.Store, path: str) -> None:
+    """Bring a db into the form that every mode can open, if nobody has it open; one that is broken stays as it is.
+
+    In exclusive mode SQLite needs no memory that is shared with others, which a
+    network disk would not give.
+    """
+    if store.mode == storage.SINGLE or not db.has_bytes(path):
+        return
+    try:
+        with db.sql_errors(path), closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as conn:
+            conn.execute("PRAGMA locking_mode = EXCLUSIVE")
+            (now,) = conn.execute("PRAGMA journal_mode = DELETE").fetchone()
+            if now != "delete":
+                raise BusyError(f"cannot change '{short(path)}': somebody has it open")
+    except StoreError:
+        return

@@ -87,7 +87,8 @@ class Lease(Held):
     def lost(self) -> bool:
         """Whether somebody has taken it meanwhile, because we gave no sign for too long; asks the disk."""
         try:
-            return current(self.path).number > self.number
+            now = current(self.path)
+            return now.number > self.number or (now.number == self.number and now.free)
         except OSError:
             return True
 

@@ -8,8 +8,10 @@ directory that it may litter and gives (whether it went well, what was seen).
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 
 #: processes, and increments of each, of the try of a database
 PROCESSES, TIMES = 3, 20
@@ -80,3 +82,80 @@ def try_database(scratch: str) -> tuple[bool, str]:
     if counted != PROCESSES * TIMES:
         return False, f"{PROCESSES * TIMES} increments, {counted} counted: updates are lost on this file system"
     return True, f"{counted} increments of {PROCESSES} processes, none lost; SQLite {sqlite3.sqlite_version}"
+
+
+#: seconds for one command on another host
+_PATIENCE = 30.0
+
+_KEEP = """
+import fcntl, os, sys
+os.chdir(sys.argv[1])
+fcntl.flock(os.open("flock", os.O_RDWR), fcntl.LOCK_EX)
+fcntl.lockf(os.open("fcntl", os.O_RDWR), fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+_ASK = """
+import fcntl, os, sys
+os.chdir(sys.argv[1])
+for name, lock in (("flock", fcntl.flock), ("fcntl", fcntl.lockf)):
+    try:
+        lock(os.open(name, os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        print(name, end=" ")
+    except BlockingIOError:
+        pass
+    except PermissionError:
+        pass
+"""
+
+
+def try_hosts(scratch: str, holder: str, other: str) -> tuple[bool, str]:
+    """Hold a flock and a fcntl lock on one host and ask for both on another, by ssh; both must be refused.
+
+    `scratch` must be on the disk that the hosts share.  A host that is empty is
+    this one.  What is needed there: ssh without a password, and python3.
+    """
+    for name in ("flock", "fcntl"):
+        with open(os.path.join(scratch, name), "ab"):
+            pass
+    keeper = subprocess.Popen(
+        _on(holder, _KEEP, scratch), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert keeper.stdout is not None and keeper.stderr is not None
+        if keeper.stdout.readline() != "held\n":
+            return False, f"{holder or 'this host'}: {_last(keeper.stderr.read()) or 'cannot be reached'}"
+        return _asked(scratch, other)
+    finally:
+        try:
+            keeper.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            keeper.kill()
+            keeper.communicate()
+
+
+def _asked(scratch: str, other: str) -> tuple[bool, str]:
+    try:
+        asked = subprocess.run(
+            _on(other, _ASK, scratch), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return False, f"{other or 'this host'}: no answer in {_PATIENCE:.0f} s"
+    if asked.returncode:
+        return False, f"{other or 'this host'}: {_last(asked.stderr) or 'cannot be reached'}"
+    got = asked.stdout.split()
+    if got:
+        return False, f"{' and '.join(got)} granted to both at once"
+    return True, "flock and fcntl refused to the second"
+
+
+def _on(host: str, code: str, scratch: str) -> Sequence[str]:
+    command = ["python3" if host else sys.executable, "-c", code, os.path.abspath(scratch)]
+    return ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", host, shlex.join(command)] if host else command
+
+
+def _last(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mt.errors import BusyError, StoreError
-from mt.locks.alive import is_alive, keep_alive, take_dead
+from mt.locks.alive import Watched, is_alive, keep_alive, living, take_dead
 from mt.locks.filelock import held, holder, is_held, read_holder
 
 HOLD = """
@@ -165,3 +165,31 @@ def test_a_program_that_is_run_does_not_inherit_the_sign_of_life(tmp_path: Path)
         os.close(fd)
         assert not is_alive(path)
         cat.communicate()
+
+
+BEATS = """
+import itertools, os, sys
+for n in itertools.count():
+    os.utime(sys.argv[1], ns=(n, n))
+"""
+
+
+def test_who_touches_his_file_is_seen_to_live_whatever_the_times_say(tmp_path: Path) -> None:
+    """Spec/architecture.md 4.1: no decision compares clocks of two machines; these times are of 1970."""
+    path, quiet = tmp_path / "beats", tmp_path / "quiet"
+    path.touch()
+    quiet.touch()
+    with subprocess.Popen([sys.executable, "-c", BEATS, str(path)]) as other:
+        assert living([str(path), str(quiet), str(tmp_path / "gone")], 2.0) == {str(path)}
+        other.kill()
+
+
+def test_a_quiet_file_is_given_the_time_that_the_observer_grants(tmp_path: Path) -> None:
+    path = tmp_path / "quiet"
+    path.touch()
+    watched = Watched(str(path))
+    assert watched.alive(60.0) and not watched.alive(0.0) and not watched.changed
+    path.write_text("x")
+    assert watched.alive(0.5) and watched.changed
+    path.unlink()
+    assert not watched.alive(60.0)

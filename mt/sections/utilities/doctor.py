@@ -6,6 +6,11 @@ the programs that start jobs.  `ok` is good, `warn` can be lived with, `fail` ca
 
 Outside an area only the machine is looked at, and the file system of the current directory.
 
+With --fs only the file system of DIR (or of the area, or of the current directory) is looked at: its kind, the options
+of its mount, what tries of locks and of a database show, the storage mode that follows, and the one in force. With
+--hosts each host is tried against each other by ssh: one holds a flock and a fcntl lock, the other asks for them. That
+needs DIR at the same place on all of them, ssh without a password, and python3.
+
 EXAMPLES
 
     $ mt doctor
@@ -14,6 +19,12 @@ EXAMPLES
     $ mt doctor -f ndjson | jq -r 'select(.result != "ok") | .check + ": " + .detail'
     Only what is not good.
 
+    $ mt doctor --fs /tmp
+    What an area there could trust.
+
+    $ mt doctor --fs --hosts n1,n2  #: needs two hosts
+    Whether a lock of one host keeps the other out.
+
 EXIT STATUS
 
     0  nothing fails; there may be warnings
@@ -21,7 +32,7 @@ EXIT STATUS
 
 SEE ALSO
 
-    mt-check, mt-disks, mt-lock-show, mt-db-check
+    mt-check, mt-db-mode, mt-disks, mt-lock-show, mt-db-check
 """
 
 from __future__ import annotations
@@ -32,8 +43,8 @@ import sys
 import tempfile
 import time
 
-from mt.errors import MtError, why
-from mt.options import AreaOptions, RowOptions
+from mt.errors import MtError, UsageError, why
+from mt.options import AreaOptions, RowOptions, flag, operand, opt
 from mt.stdio import write_rows
 
 TYPE_CHECKING = False
@@ -44,8 +55,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("check", "result", "detail")
 PACKAGES = ("filelock", "plumbum", "sh", "tabulate")
-#: file systems on which SQLite and locks must be tried before they are trusted
-NETWORK = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.glusterfs", "fuse.mfs", "lustre", "gpfs", "beegfs", "9p")
 
 Found = tuple[str, str]
 
@@ -53,11 +62,17 @@ Found = tuple[str, str]
 class Options(AreaOptions, RowOptions):
     """What was typed."""
 
+    fs: bool = flag("--fs", help="only the file system, and what can be trusted there")
+    hosts: str = opt("--hosts", meta="H1,H2", default="", help="with --fs: try locks between these hosts, by ssh")
+    dir: str | None = operand("DIR", help="with --fs: where", need=False, complete="dirs")
+
 
 def main(opts: Options) -> int:
     """Look, print, and judge."""
+    if (opts.dir or opts.hosts) and not opts.fs:
+        raise UsageError(f"mt doctor: '{opts.dir or opts.hosts}' needs --fs", hint="mt doctor --fs DIR")
     rows = []
-    for name, (result, detail) in _checks(opts):
+    for name, (result, detail) in _of_disk(opts) if opts.fs else _checks(opts):
         rows.append({"check": name, "result": result, "detail": detail})
     shown = [row for row in rows if not opts.quiet or row["result"] != "ok"]
     write_rows(shown, opts, COLUMNS)
@@ -143,21 +158,85 @@ def _store(area: Area | None, place: str) -> Found:
 
 
 def _file_system(place: str) -> Found:
-    """Its kind, from the longest mount point above the place."""
-    real = os.path.realpath(place)
-    best, kind = "", "unknown"
+    """Its kind, and how a store there is or would be kept."""
+    from mt.storage import DIRECT, classify, mount_of
+
+    mount = mount_of(place)
+    fit = classify(mount)
+    if fit.mode == DIRECT:
+        return "ok", f"{mount.type} on {mount.point}"
+    return "warn", f"{mount.type} on {mount.point}: storage mode {fit.mode}, {fit.why}"
+
+
+def _of_disk(opts: Options) -> Iterator[tuple[str, Found]]:
+    """What --fs says."""
+    from mt.locks.probe import try_database, try_lock
+    from mt.storage import SINGLE, classify, mount_of
+
+    place = _disk_of(opts)
+    mount = mount_of(place)
+    fit = classify(mount)
+    yield "file system", ("ok", f"{mount.type} on {mount.point or '?'}")
+    yield "options", ("ok", ",".join(sorted(mount.options)))
+    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=place) as scratch:
+        tries = [("locks", _tried(try_lock, scratch)), ("database", _tried(try_database, scratch))]
+        tries += _of_hosts(opts.hosts, scratch)
+    yield from tries
+    failed = next((name for name, (result, _) in tries if result == "fail"), "")
+    mode, because = (SINGLE, f"the try of {failed} failed") if failed and fit.mode != SINGLE else fit
+    yield "mode that fits", ("ok", f"{mode}: {because}")
+    yield from _in_force(place)
+
+
+def _disk_of(opts: Options) -> str:
+    """The directory that --fs is about."""
+    from mt.home import find
+
+    if opts.dir is not None:
+        if not os.path.isdir(opts.dir):
+            raise MtError(f"cannot look at '{opts.dir}': no such directory")
+        return opts.dir
     try:
-        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
-            for line in mounts:
-                _, point, fs = line.split()[:3]
-                point = point.replace("\\040", " ")
-                if len(point) >= len(best) and (real == point or real.startswith(point.rstrip("/") + "/")):
-                    best, kind = point, fs
-    except (OSError, ValueError):
-        return "warn", "its kind cannot be told"
-    if kind in NETWORK:
-        return "warn", f"{kind} on {best}: a network disk; the tries below count"
-    return "ok", f"{kind} on {best}"
+        home = find(opts.chdir, os.environ)
+    except MtError:
+        return opts.chdir or os.getcwd()
+    store = os.path.join(home, ".mtdb")
+    return store if os.path.isdir(store) else home
+
+
+def _of_hosts(names: str, scratch: str) -> list[tuple[str, Found]]:
+    """Each host tried against each other one."""
+    from functools import partial
+    from itertools import permutations
+
+    from mt.locks.probe import try_hosts
+
+    hosts = [name.strip() for name in names.split(",") if name.strip()]
+    if len(hosts) == 1:
+        hosts.insert(0, "")  # this one
+    found: list[tuple[str, Found]] = []
+    for one, two in permutations(hosts, 2):
+        check = partial(try_hosts, holder=one, other=two)
+        found.append((f"{one or 'here'} against {two or 'here'}", _tried(check, scratch)))
+    return found
+
+
+def _in_force(place: str) -> Iterator[tuple[str, Found]]:
+    """The mode of the store at a place or in it, if there is one; and what the area wishes."""
+    from mt.db import Store
+    from mt.storage import mismatch, mount_of
+
+    home = next((p for p in (place, os.path.dirname(place)) if os.path.exists(os.path.join(p, ".mtdb", "AREA"))), None)
+    if home is None:
+        yield "mode in force", ("ok", "none: nothing is recorded here")
+        return
+    try:
+        choice = Store(home, check=False).choice
+    except MtError as e:
+        yield "mode in force", ("fail", e.lines()[0])
+        return
+    wrong = mismatch(choice, mount_of(os.path.join(home, ".mtdb")))
+    yield "mode in force", ("fail", f"{wrong.what}; {wrong.hint}") if wrong else ("ok", f"{choice.mode}: {choice.why}")
 
 
 def _tried(check: Callable[[str], Found | tuple[bool, str]], scratch: str) -> Found:
