@@ -6,8 +6,9 @@ Nobody waits here: a place is free now or it is not.
 
 They are the tokens of a semaphore (`semaphore`), so that `mt sem NAME` lists
 them and counts with them; but taken for each case, hence by flock alone, in
-microseconds.  Where the file system has no locks every place is free: then
-nothing is counted beyond this process.
+microseconds.  Where locks hold only within a host each host counts for itself;
+where the file system has none at all every place is free, and nothing is
+counted beyond this process.
 """
 
 from __future__ import annotations
