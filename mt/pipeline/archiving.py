@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import NamedTuple
 
 from mt.area import Area
@@ -24,13 +24,13 @@ from mt.db import Store
 from mt.errors import MtError, StoreError, why
 from mt.locks.filelock import held
 from mt.model import CaseKey, CaseRow, RunKey, RunRow
-from mt.pipeline import packing, shelf
+from mt.pipeline import packing, shelf, within
 from mt.pipeline.byhand import CHUNK, record
 from mt.pipeline.frozen import record as record_run
 from mt.pipeline.frozen import refuse_frozen
 from mt.pipeline.naming import owner
 from mt.pipeline.shelf import Archive, Saved
-from mt.pipeline.territory import Territory, remove
+from mt.pipeline.territory import Held, Territory, remove
 from mt.queries import cases, run_of
 from mt.states import LIVE
 
@@ -309,22 +309,36 @@ def _bring_back(
     ground: Ground, archive: Archive, pairs: Sequence[tuple[CaseRow, Saved]], *, trusted: bool
 ) -> Iterator[Done]:
     disk = _disk(ground)
-    places = {saved.at: os.path.join(disk(row), _tail(ground.run.key, row)) for row, saved in pairs}
+    disks = {saved.at: disk(row) for row, saved in pairs}
+    places = {saved.at: os.path.join(disks[saved.at], _tail(ground.run.key, row)) for row, saved in pairs}
     beside = {at: f"{path}{_BESIDE}" for at, path in places.items()}
+    for at, path in beside.items():
+        _clear_way(disks[at], path)
     _check_links(archive, beside, trusted=trusted)
     try:
-        for path in beside.values():
-            shutil.rmtree(path, ignore_errors=True)
         unpack = packing.Unpacker(beside)
         packing.read(archive.file, archive.listed, unpack, bup_of(ground.area))
         unpack.done()
         for row, saved in pairs:
-            yield _in_place(ground, archive, row, saved, (beside[saved.at], places[saved.at]))
+            yield _in_place(
+                ground, archive, row, saved, (beside[saved.at], Held("", places[saved.at], disks[saved.at]))
+            )
     except OSError as e:
         raise StoreError(f"cannot restore to '{e.filename}': {why(e)}") from e
     finally:
-        for path in beside.values():
-            shutil.rmtree(path, ignore_errors=True)
+        for at, path in beside.items():
+            with suppress(OSError):
+                within.remove(disks[at], within.tail_of(disks[at], path))
+
+
+def _clear_way(disk: str, path: str) -> None:
+    """Remove what an earlier restore has left at a path; raises NotPermitted when a link on the way leads elsewhere."""
+    try:
+        within.remove(disk, within.tail_of(disk, path))
+    except FileNotFoundError:
+        pass
+    except OSError as e:
+        raise within.refusal(path, e, verb="restore to") from e
 
 
 def _check_links(archive: Archive, chosen: Iterable[str], *, trusted: bool) -> None:
@@ -335,13 +349,14 @@ def _check_links(archive: Archive, chosen: Iterable[str], *, trusted: bool) -> N
             raise packing.Refusal(f"refused archive '{archive.file}': link '{member.path}' leads out of the directory")
 
 
-def _in_place(ground: Ground, archive: Archive, row: CaseRow, saved: Saved, moves: tuple[str, str]) -> Done:
+def _in_place(ground: Ground, archive: Archive, row: CaseRow, saved: Saved, moves: tuple[str, Held]) -> Done:
     """Put an unpacked directory into its place, renew the link, record the case as it was when it was saved."""
-    beside, real = moves
+    beside, new = moves
+    real = new.real
     old = ground.land.find(ground.run.key, row)
-    for path in {real, old.real} - {""}:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
+    for there in (new, old):
+        if there.real:
+            within.remove(there.root, within.tail_of(there.root, there.real))
     os.rename(beside, real)
     link = old.link
     if link != real:

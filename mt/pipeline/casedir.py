@@ -14,6 +14,7 @@ import stat
 from typing import NamedTuple
 
 from mt.errors import ConfigError, MtError, why
+from mt.pipeline import within
 from mt.stdio import write_whole
 
 #: what forbids to write a file that is there: it is a link, it is read-only, it runs, nobody reads the FIFO
@@ -23,10 +24,11 @@ _SMALL = 64 * 1024
 
 
 class Places(NamedTuple):
-    """Where a case is: `real` on its disk, `link` in the link tree."""
+    """Where a case is: `real` on its `disk`, `link` in the link tree."""
 
     real: str
     link: str
+    disk: str
 
 
 class Source(NamedTuple):
@@ -48,7 +50,7 @@ def places(disk: str, linktree: str, target: str, run: str, test: str, item: str
     """Both paths of a case; raises ConfigError for names that cannot be paths."""
     tail = os.path.join(safe(target, "target"), safe(run, "run name"), safe(test, "test name"), safe(item, "item"))
     tail = tail.rstrip("/")
-    return Places(os.path.join(disk, tail), os.path.join(linktree, tail))
+    return Places(os.path.join(disk, tail), os.path.join(linktree, tail), disk)
 
 
 def make(where: Places, *, clean: bool) -> None:
@@ -59,21 +61,24 @@ def make(where: Places, *, clean: bool) -> None:
         except FileNotFoundError:
             os.makedirs(where.real)
         except FileExistsError:
-            if clean:
-                _empty(where.real)
+            _settle(where, clean=clean)
         if where.real != where.link:
             _link(where)
     except OSError as e:
         raise MtError(f"cannot make run directory '{e.filename or where.real}': {why(e)}") from e
 
 
-def _empty(path: str) -> None:
-    with os.scandir(path) as entries:
-        for entry in list(entries):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
+def _settle(where: Places, *, clean: bool) -> None:
+    """Make what is there the directory of a case: emptied if wanted, and a directory at all; no link is followed."""
+    tail = within.tail_of(where.disk, where.real)
+    try:
+        if os.path.islink(where.real) or not os.path.isdir(where.real):
+            within.remove(where.disk, tail)
+            os.mkdir(where.real)
+        elif clean:
+            within.empty(where.disk, tail)
+    except OSError as e:
+        raise within.refusal(where.real, e, verb="empty") from e
 
 
 def _link(where: Places) -> None:
@@ -88,6 +93,8 @@ def _link(where: Places) -> None:
                 if os.readlink(where.link) == where.real:
                     return
                 os.unlink(where.link)
+            elif os.path.exists(where.link) and os.path.samefile(where.link, where.real):
+                return  # the link is one further up
             elif os.path.isdir(where.link) and not os.listdir(where.link):
                 os.rmdir(where.link)
             else:
@@ -136,12 +143,13 @@ def fill(source: Source, path: str) -> None:
         to = os.path.join(path, name)
         try:
             if kind == "dir":
-                os.makedirs(to, exist_ok=True)
+                _folder(to)
             elif kind == "link":
                 if os.path.lexists(to):
                     os.unlink(to)
                 os.symlink(target, to)
             elif body is None:
+                _make_way(to)
                 shutil.copy2(os.path.join(source.root, name), to)
             else:
                 _write(to, body, mode)
@@ -149,15 +157,41 @@ def fill(source: Source, path: str) -> None:
             raise MtError(f"cannot copy '{name}' into '{path}': {why(e)}") from e
 
 
-def _write(path: str, body: bytes, mode: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+def _folder(path: str) -> None:
+    """A directory that an earlier attempt has perhaps made something else."""
     try:
-        fd = os.open(path, flags, mode | 0o200)
+        os.mkdir(path)
+    except FileExistsError:
+        if os.path.isdir(path) and not os.path.islink(path):
+            return
+        os.unlink(path)
+        os.mkdir(path)
+
+
+def _make_way(path: str) -> None:
+    """Remove a link or a FIFO that stands where a file is to be written."""
+    try:
+        kind = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(kind):
+        os.unlink(path)
+
+
+def open_anew(path: str, mode: int) -> int:
+    """A file to be written from its beginning; a link, a FIFO or a file that cannot be written makes way for it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(path, flags, mode)
     except OSError as e:
         if e.errno not in _IN_THE_WAY:
             raise
         os.unlink(path)
-        fd = os.open(path, flags, mode | 0o200)
+        return os.open(path, flags, mode)
+
+
+def _write(path: str, body: bytes, mode: int) -> None:
+    fd = open_anew(path, mode | 0o200)
     try:
         write_whole(fd, body)
         if mode & 0o7022 or not mode & 0o200:

@@ -230,13 +230,17 @@ def _clean_one(
     frozen = frozen_run(store, run.id)
     if frozen is not None:
         return Cleaned(run, [], f"frozen {frozen_by(frozen)}")
+    done: list[tuple[Cut, int]] = []
     try:
         land = territory.of_run(home, run.key)
         with held(store.lock_path(f"run.{run.id}"), wait=False, what="cleans the run"):
             going = list(cuts(store, run, land, policy, spared))
-            done = [(each, each.bytes) for each in going] if dry else list(cut(store, run, land, going))
+            if dry:
+                done = [(each, each.bytes) for each in going]
+            else:
+                done.extend(cut(store, run, land, going))  # as far as it comes
     except BusyError as e:
-        return Cleaned(run, [], f"it is driven: {e.what.partition(': ')[2]}")
+        return Cleaned(run, done, f"it is driven: {e.what.partition(': ')[2]}")
     except MtError as e:
-        return Cleaned(run, [], e.what, failed=True)
+        return Cleaned(run, done, e.what, failed=True)
     return Cleaned(run, done)

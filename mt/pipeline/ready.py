@@ -164,7 +164,7 @@ class EnvironmentFiles:
 
 
 def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    fd = casedir.open_anew(path, 0o666)
     try:
         write_whole(fd, text.encode("utf-8", "surrogateescape"))
     finally:

@@ -10,22 +10,22 @@ Everything else is refused, and links inside a run directory are never followed.
 from __future__ import annotations
 
 import os
-import shutil
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from mt.area import Area
-from mt.errors import ConfigError, MtError, NotPermitted, why
+from mt.errors import ConfigError, MtError, NotPermitted
 from mt.model import CaseRow, RunKey
+from mt.pipeline import within
 from mt.testspec import item_path
 
 
 class Held(NamedTuple):
-    """The directory of a case: `link` in the link tree, `real` on its disk; "" when there is none."""
+    """The directory of a case: `link` in the link tree, `real` on its disk `root`; "" when there is none."""
 
     link: str
     real: str
+    root: str = ""
 
 
 class Territory:
@@ -54,7 +54,7 @@ class Territory:
                 f"cannot touch '{real}': '{link}' leads out of the link tree and the disks of this area",
                 hint="name its disk in [disks], or mend the link",
             )
-        return Held(link, real)
+        return Held(link, real, root)
 
     def _known(self, row: CaseRow) -> Iterator[Sequence[str]]:
         yield self._common
@@ -143,55 +143,28 @@ def remove(held: Held, linktree: str, *, tidy: bool = True) -> int:
 
     With `tidy` directories of the link tree that have become empty go too.
     Death in between leaves a directory that the next removal finds: the link
-    goes last.  Raises NotPermitted.
+    goes last.  No link is followed, not even one that was put there meanwhile.
+    Raises NotPermitted, StoreError.
     """
     freed = size(held.real) if held.real else 0
     try:
-        if held.real and os.path.isdir(held.real):
-            _remove_tree(held.real)
-        elif held.real and held.real != held.link:
-            os.unlink(held.real)
+        if held.real:
+            within.remove(held.root, within.tail_of(held.root, held.real))
         if os.path.islink(held.link):
             os.unlink(held.link)
     except OSError as e:
-        raise NotPermitted(f"cannot remove '{e.filename or held.real}': {why(e)}") from e
+        raise within.refusal(held.real or held.link, e) from e
     if tidy:
         _tidy(os.path.dirname(held.link), linktree)
     return freed
 
 
-def _remove_tree(path: str) -> None:
-    """Remove a directory; one that forbids it is made writable and tried once more."""
-    try:
-        shutil.rmtree(path)
-    except PermissionError:
-        for folder, _, _ in os.walk(path):
-            os.chmod(folder, stat.S_IMODE(os.lstat(folder).st_mode) | 0o700)
-        shutil.rmtree(path)
-
-
 def prune(held: Held, keep: Iterable[str]) -> int:
-    """Remove all of a run directory but the named files; gives the bytes that were freed."""
-    kept = frozenset(keep)
-    freed = 0
+    """Remove all of a run directory but the named files; gives the bytes that were freed.  Raises as `remove` does."""
     try:
-        for entry in list(walk(held.real)):
-            path = os.path.join(held.real, entry.name)
-            if entry.folder:
-                _remove_empty(path)
-            elif entry.name not in kept:
-                os.unlink(path)
-                freed += entry.bytes
+        return within.prune(held.root, within.tail_of(held.root, held.real), frozenset(keep))
     except OSError as e:
-        raise NotPermitted(f"cannot remove '{e.filename or held.real}': {why(e)}") from e
-    return freed
-
-
-def _remove_empty(path: str) -> None:
-    try:
-        os.rmdir(path)
-    except OSError:
-        return
+        raise within.refusal(held.real, e) from e
 
 
 def _tidy(path: str, top: str) -> None:

@@ -113,8 +113,9 @@ def _tell(found: list[Cleaned], opts: Options) -> None:
     word = "would free" if opts.dry_run else "freed"
     for one in found:
         if one.passed_over and (one.failed or not opts.quiet):
-            say(f"{one.run.key} is left as it is: {one.passed_over}")
-        elif one.done and not opts.quiet:
+            left = "is left from there on" if one.done else "is left as it is"
+            say(f"{one.run.key} {left}: {one.passed_over}")
+        if one.done and not opts.quiet:
             say(f"{one.run.key}: {word} {sum(n for _, n in one.done)} bytes of {len(one.done)} cases")
     if not opts.quiet:
         cases = sum(len(one.done) for one in found)
