@@ -77,8 +77,7 @@ class Rules(NamedTuple):
             hit = re.search(rule.text, text, re.MULTILINE)
             if hit:
                 start = text.rfind("\n", 0, hit.start()) + 1
-                line = text[start : max(text.find("\n", hit.start()), hit.end())].strip()
-                return rule, line.partition("\n")[0][:_SHOWN]
+                return rule, text[start:].partition("\n")[0].strip()[:_SHOWN]
         return None
 
 

@@ -1,16 +1,15 @@
 """What of the machine kept a step from being judged: seen by mt itself, no rule needed (spec/features.md B7).
 
 Three things are certainly not the test's: a command that could not be started
-for want of memory, processes, files or disk; a SIGKILL that we did not send,
-while the kernel counted a kill for want of memory; and a full disk under the
-run directory.  Nothing here is looked at unless a step failed, but for one
-counter, which costs a microsecond a step where the kernel keeps one for our
+for want of memory, processes or files (`proc.spawn` tells); a SIGKILL that we
+did not send, while the kernel counted a kill for want of memory; and a full disk
+under the run directory.  Nothing here is looked at unless a step failed, but for
+one counter, which costs a microsecond a step where the kernel keeps one for our
 group of processes, and is read only for steps that last where it does not.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -21,19 +20,9 @@ from mt.infra import SHELL_SIGNAL
 LEAST = 1 << 20
 #: bytes of the end of a log in which rules search
 TAIL = 1 << 20
-#: why a program cannot be started, where that says nothing about the program
-_WANT = frozenset(
-    (errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE)
-)
 _KILLED = (-signal.SIGKILL, SHELL_SIGNAL + signal.SIGKILL)
 _MACHINE = "/proc/vmstat"
 _GROUPS = "/sys/fs/cgroup"
-
-
-def is_want(error: BaseException) -> bool:
-    """Whether a program was not started because the machine lacked something."""
-    cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in _WANT
 
 
 class Kills:

@@ -120,11 +120,11 @@ def _execute(rig: Rig, line: Line, log: str, row: StepRow) -> Ran:
     try:
         try:
             pids = _start(line, rig.env, out, rig.source)
-        except LaunchError as e:
+        except MtError as e:
             _tell(out, f"mt: {e.what}\n")
             code = _NOT_FOUND if "not found" in e.what else _NOT_RUNNABLE
             rig.record("step", row)
-            blame = "which is no fault of the test" if machine.is_want(e) else ""
+            blame = "" if isinstance(e, LaunchError) else "which is no fault of the test"
             return Ran(proc.Ended((code,), 0.0, 0.0, 0), e.what, blame)
         rig.record("step", row._replace(pid=pids[0]))
         return watched(rig, pids)
