@@ -25,6 +25,9 @@ from collections.abc import Iterable
 
 from mt.errors import StoreError, why
 
+#: what flock answers on a file system that has no locks
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
 
 def keep_alive(path: str) -> int:
     """Hold a shared lock on the file as long as the descriptor that is given stays open.
@@ -49,7 +52,7 @@ def _shared(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH)
     except OSError as e:
-        if e.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
+        if e.errno in NO_LOCKS:
             return False
         raise
     return True

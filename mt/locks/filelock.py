@@ -3,7 +3,7 @@
 A path `NAME.lock` is a lock of the kernel, a path `NAME.lease` a lease
 (mt/locks/lease.py) for file systems without locks; `held`, `is_held`, `holder`
 and `watcher` take both, and `Store.lock_path` gives the one that the storage
-mode of an area is for.
+mode of an area is for.  A lock on a file system that has none is a lease, too.
 
 The lock is flock(2) through the package `filelock`.  It belongs to the open
 file, so the kernel releases it when its holder dies, however it dies; the lock
@@ -32,6 +32,7 @@ from typing import NamedTuple
 
 from mt.errors import BusyError, NotPermitted, StoreError, why
 from mt.journal import boot_id, host_name, start_token
+from mt.locks.alive import NO_LOCKS
 from mt.trace import trace
 
 TYPE_CHECKING = False
@@ -84,13 +85,16 @@ def held(path: str, *, wait: float | bool = True, what: str = "") -> Iterator[He
     Raises BusyError with the name of the holder, NotPermitted where the file
     cannot be written, StoreError for other failures of the file system.
     """
-    if is_lease(path):
+    try:
+        lock = None if is_lease(path) else _acquire(path, wait)
+    except _NoLocksHere:
+        lock = None
+    if lock is None:
         from mt.locks.lease import leased
 
-        with leased(path, wait=wait, what=what) as lease:
+        with leased(_lease_of(path), wait=wait, what=what) as lease:
             yield lease
         return
-    lock = _acquire(path, wait)
     try:
         _write_holder(path, what)
         trace("lock", path, op="acquire")
@@ -103,12 +107,30 @@ def held(path: str, *, wait: float | bool = True, what: str = "") -> Iterator[He
         lock.release()
 
 
+class _NoLocksHere(Exception):
+    """The file system has no locks at all."""
+
+
+def _lease_of(path: str) -> str:
+    return path if is_lease(path) else f"{path.removesuffix('.lock')}.lease"
+
+
+def _new(path: str, mode: int) -> _Lock:
+    """A lock of the package filelock; it must not make do with a marker that a dead host would leave for ever."""
+    import filelock
+
+    try:
+        return filelock.FileLock(path, mode=mode, fallback_to_soft=False)
+    except TypeError:  # one that is old has no such option
+        return filelock.FileLock(path, mode=mode)
+
+
 def _acquire(path: str, wait: float | bool) -> _Lock:
     import filelock
 
     patience = -1.0 if wait is True else 0.0 if wait is False else float(wait)
     mode = 0o666 if os.path.exists(path) else 0o666 & ~_umask()
-    lock = filelock.FileLock(path, mode=mode)
+    lock = _new(path, mode)
     try:
         try:
             lock.acquire(timeout=patience, poll_interval=0.01)
@@ -120,7 +142,11 @@ def _acquire(path: str, wait: float | bool) -> _Lock:
         raise busy(path) from None
     except PermissionError as e:
         raise NotPermitted(f"cannot lock '{short(path)}': {why(e)}") from e
+    except NotImplementedError:
+        raise _NoLocksHere from None
     except OSError as e:
+        if e.errno in NO_LOCKS:
+            raise _NoLocksHere from None
         kind = NotPermitted if e.errno == 30 else StoreError
         raise kind(f"cannot lock '{short(path)}': {why(e)}") from e
     return lock
@@ -157,20 +183,24 @@ def is_held(path: str) -> bool:
     Looking takes a shared lock for an instant; `held` without waiting bears with that.
     """
     if is_lease(path):
-        from mt.locks.lease import is_leased
-
-        return is_leased(path)
+        return _is_leased(path)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
+    except OSError as e:
+        return e.errno not in NO_LOCKS or _is_leased(_lease_of(path))
     finally:
         os.close(fd)
     return False
+
+
+def _is_leased(path: str) -> bool:
+    from mt.locks.lease import is_leased
+
+    return is_leased(path)
 
 
 def watcher(path: str) -> Callable[[], bool]:
@@ -225,7 +255,9 @@ def me(what: str) -> Holder:
 @lru_cache(maxsize=1)
 def _process(pid: int) -> Holder:
     """What does not change while a process lives; the pid makes it a forked child's own."""
-    command = " ".join([os.path.basename(sys.argv[0] or "python"), *sys.argv[1:]])[:200]
+    from mt.environ import veiled
+
+    command = " ".join([os.path.basename(sys.argv[0] or "python"), *veiled(sys.argv[1:])])[:200]
     return Holder(pid, host_name(), start_token(), boot_id(), _user(), command)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -193,3 +195,18 @@ def test_a_quiet_file_is_given_the_time_that_the_observer_grants(tmp_path: Path)
     assert watched.alive(0.5) and watched.changed
     path.unlink()
     assert not watched.alive(60.0)
+
+
+def test_a_lock_where_there_are_no_locks_is_a_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "no locks here")
+
+    path = str(tmp_path / "x.lock")
+    monkeypatch.setattr(fcntl, "flock", none)
+    with held(path, what="a test") as lock:
+        assert is_held(path) and not lock.lost()
+        assert sorted(os.listdir(tmp_path / "x.lease")) == ["1"]
+        with pytest.raises(BusyError), held(path, wait=False):
+            pass
+    assert not is_held(path)
+    os.close(keep_alive(str(tmp_path / "journal")))
