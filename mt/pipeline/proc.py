@@ -202,8 +202,8 @@ class _Waiting:
                 self._gone(fd)
                 continue
             self.quiet = True
-            if what & (select.POLLHUP | select.POLLERR | select.POLLNVAL) and not what & select.POLLIN:
-                self.poll.unregister(fd)
+            if what & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
+                self.poll.unregister(fd)  # the other end is gone, and an end can be read for ever
         return bool(self.left)
 
     def _gone(self, fd: int) -> None:

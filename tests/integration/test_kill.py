@@ -181,3 +181,32 @@ def test_what_a_dead_process_leaves_behind_is_ended_or_adopted(area: Area, whom:
     (row,) = area.rows("tests", "-q", "-t", TARGET, "-r", "r1")
     assert (row["status"], row["attempt"]) == ("PASS", 1 if whom == "controller" else 2)
     area.ok("db", "check")
+
+
+def test_a_worker_whose_controller_is_gone_waits_without_turning(area: Area) -> None:
+    """The end of its socket can be read for ever: that must not keep the worker busy."""
+    area.test("t", "touch $MT_RUN_AREA_HOME/begun; while [ ! -e $MT_RUN_AREA_HOME/gate ]; do sleep 0.05; done")
+    with area.start(*RUN) as controller:
+        awaited(area.home / "begun")
+        (worker,) = children(controller.pid)
+        controller.kill()
+        controller.communicate()
+    before = busy(worker)
+    select.select([], [], [], 2)  # long enough to see one that turns
+    assert busy(worker) - before < 0.5
+    (area.home / "gate").touch()
+    area.ok(*RUN)
+
+
+def busy(pid: int) -> float:
+    """Processor seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def awaited(path: Path) -> None:
+    """Until a file is there."""
+    end = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} never came"
+        time.sleep(0.01)
