@@ -17,6 +17,7 @@ from functools import partial
 from mt.area import Area
 from mt.config import Problem
 from mt.db import Store
+from mt.environ import veiled
 from mt.megatest.prepare import Ready, prepared
 from mt.megatest.talk import Refused, Talk
 from mt.megatest.words import Args, comma_list
@@ -26,7 +27,7 @@ from mt.pipeline.naming import owner
 from mt.pipeline.plan import Selection
 from mt.pipeline.run import Manner, Outcome, Request
 from mt.pipeline.run import run as drive
-from mt.stdio import say
+from mt.states import LIVE
 
 #: what `-rerun-clean` resets where the area does not say (spec/config.md 2.1)
 CLEAN_STATES = "KILLREQ,KILLED,UNKNOWN,INCOMPLETE,STUCK,NOT_STARTED"
@@ -35,13 +36,15 @@ CLEAN_STATUSES = "FAIL,INCOMPLETE,ABORT,CHECK,DEAD,PREQ_FAIL,PREQ_DISCARDED"
 SECOND = ("STUCK/DEAD", "n/a", "ZERO_ITEMS")
 #: states of which no progress line is printed (spec/runs.md 4.7)
 UNSHOWN = ("NOT_STARTED", "LAUNCHED", "RUNNING", "REMOTEHOSTSTART", "DELETED")
+#: states of which it is known whether they run (spec/runs.md 4.5)
+LAUNCHABLE = frozenset({"NOT_STARTED", "INCOMPLETE", "DELETED", "COMPLETED", "KILLED", "LOST", *LIVE})
 #: seconds between two looks of a waiting command
 _LOOK = 1.0
 
 
 def run(args: Args, talk: Talk) -> int:
     """Register the run and launch what is chosen until nothing is left to launch; always 0 once under way."""
-    talk.say(1, shlex.join([os.path.basename(sys.argv[0] or "megatest"), *sys.argv[1:]]))
+    talk.say(1, shlex.join([os.path.basename(sys.argv[0] or "megatest"), *veiled(sys.argv[1:])]))
     ready = prepared(args, talk)
     refuse(ready.area)
     pattern = chosen(args, ready.area)
@@ -49,10 +52,11 @@ def run(args: Args, talk: Talk) -> int:
         talk.warn("there is no test pattern for this run. Exiting now.")
         return 0
     ready.area.prepare()
+    os.makedirs(os.path.join(ready.area.home, "logs"), exist_ok=True)
     store = Store(ready.area.home, create=True)
     reset(args, ready, store, pattern)
     announce(ready, store, talk)
-    return passes(args, ready, request_of(args, ready, pattern, talk), talk)
+    return passes(ready, store, request_of(args, ready, pattern, talk), talk)
 
 
 def refuse(area: Area) -> None:
@@ -120,7 +124,6 @@ def back(store: Store, run_id: int, which: Callable[[CaseRow], bool]) -> None:
     from mt.fold import refresh
     from mt.journal import drop, row_fields
     from mt.pipeline.byhand import changed
-    from mt.states import LIVE
 
     refresh(store, run_id)
     rows = [row for row in queries.cases(store, run_id) if row.state not in LIVE and which(row)]
@@ -148,28 +151,49 @@ def request_of(args: Args, ready: Ready, pattern: str, talk: Talk) -> Request:
     return Request(ready.run, want, again, policy=policy, quiet=True, owner=owner(), manner=manner)
 
 
-def passes(args: Args, ready: Ready, request: Request, talk: Talk) -> int:
+def passes(ready: Ready, store: Store, request: Request, talk: Talk) -> int:
     """Drive the run, and again while something is left that a further pass may run (spec/runs.md 4.6)."""
     more = int(ready.area.number("setup", "reruns", 1))
-    outcome = once(ready.area, request)
+    outcome = once(ready.area, store, request, talk)
     for _ in range(max(more, 0)):
         if outcome is None or outcome.cut or not left_over(outcome):
             break
         again = request.again or {"statuses": list(SECOND)}
         request = request._replace(again=again, policy=request.policy._replace(clean=True))
-        outcome = once(ready.area, request)
+        outcome = once(ready.area, store, request, talk)
     return 4 if outcome is not None and outcome.status == 130 else 0
 
 
-def once(area: Area, request: Request) -> Outcome | None:
-    """One pass; None when nothing is selected, which is no error here."""
+def once(area: Area, store: Store, request: Request, talk: Talk) -> Outcome | None:
+    """One pass, which megatest.db follows; None when nothing is selected, which is no error here."""
     from mt.errors import NothingSelected
+    from mt.pipeline.mirror import Mirror
 
+    unlaunched(store, request, talk)
+    copy = Mirror(area.home, area.keys)
     try:
-        return drive(area, request)
+        return drive(area, request, lambda beat: copy.look())
     except NothingSelected as e:
-        say(e.what)
+        talk.warn(e.what)
         return None
+    finally:
+        copy.close()
+
+
+def unlaunched(store: Store, request: Request, talk: Talk) -> None:
+    """Say of recorded cases in states of no meaning here that they are not launched (spec/runs.md 4.5, 7)."""
+    from mt import queries
+    from mt.patterns import TestPattern
+    from mt.pipeline.desk import again_of
+
+    run_id = store.run_id(request.run)
+    odd = {state for state, _ in queries.counts(store, run_id)} - LAUNCHABLE if run_id is not None else set()
+    if run_id is None or not odd:
+        return
+    mine, again = TestPattern(request.want.patterns).matches, again_of(request.again)
+    for row in queries.cases(store, run_id, states=sorted(odd)):
+        if mine(row.test, row.item) and not again(row):
+            talk.error(f"Failed to launch test {row.key}. Unrecognised state {row.state}")
 
 
 def left_over(outcome: Outcome) -> bool:

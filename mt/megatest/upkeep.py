@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 #: where an area of the old program has its records
 OLD_DB = "megatest.db"
-#: an area with more records than this has its file written on demand only
-MIRRORED = 200000
 #: where such a file goes before one that mt writes takes its place
 KEPT_DB = "megatest.db.before-mt"
 
@@ -85,26 +83,18 @@ def renew(args: Args, talk: Talk) -> None:
     Left alone: a file of the old program, one of a large area (-sync-to-megatest.db
     writes that), and what cannot be written now, which is nothing but a copy.
     """
-    from mt.db import has_bytes
-    from mt.exporting import export_db, is_ours
     from mt.megatest.prepare import open_area
     from mt.megatest.selecting import store_of
     from mt.megatest.talk import Refused, Talk
-    from mt.queries import find_runs
+    from mt.pipeline import mirror
 
     quiet = Talk(args, {})
     quiet.shown = lambda level: False  # the command itself has said what there was to say
     try:
         area = open_area(args, quiet)
         store = store_of(area)
-        path = os.path.join(area.home, OLD_DB)
-        if store is None:
-            return
-        if has_bytes(path) and not is_ours(path):
+        if store is not None and not mirror.renew(store, area.home, area.keys):
             talk.info(1, f"{OLD_DB} is of the old program: -import-{OLD_DB} takes over its runs")
-            return
-        if sum(n for run in find_runs(store) for n in run.counts.values()) <= MIRRORED:
-            export_db(store, path, area.keys)
     except (MtError, Refused) as e:
         talk.info(1, f"{OLD_DB} is not renewed: {e}")
 

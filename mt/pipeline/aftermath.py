@@ -70,11 +70,11 @@ class Aftermath:
         )  # fmt: skip
 
     def alone(self, row: CaseRow) -> None:
-        """Fold, and follow the test of an item whose controller has left.
+        """Fold, and follow the test of an item whose controller has left; megatest.db follows any case.
 
         In a process of its own: SQLite does not survive a fork, and a worker is one.
         """
-        if not row.item:
+        if not row.item and not os.path.exists(os.path.join(self.area.home, "megatest.db")):
             return
         import subprocess
         import sys

@@ -12,12 +12,13 @@ from mt.db import Store
 from mt.errors import MtError
 from mt.fold import Folder
 from mt.model import CaseRow, RunKey
+from mt.pipeline import mirror
 from mt.pipeline.aftermath import Aftermath
 from mt.stdio import say
 
 
 def main(home: str, target: str, run: str, test: str, item: str) -> int:
-    """Fold the run, and follow the test of the case."""
+    """Fold the run, follow the test of the case, and let megatest.db follow where there is one."""
     try:
         area = Area.open(home, target=target or None, run=run)
         store = Store(area.home)
@@ -29,6 +30,8 @@ def main(home: str, target: str, run: str, test: str, item: str) -> int:
         after = Aftermath(area, store, run_id, RunKey(target, run))
         after.ended([CaseRow(test, item)])
         after.follow()
+        if mirror.follows(area.home):
+            mirror.renew(store, area.home, area.keys)
     except MtError as e:
         say(e.what)
         return e.status

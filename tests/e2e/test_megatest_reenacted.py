@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +64,63 @@ def test_a_signal_ends_the_command_and_not_the_tests_even_when_it_waits(area: Ar
     assert how(area) == {"a": "COMPLETED/PASS", "b": "COMPLETED/PASS"}
     (row,) = area.rows("tests", "-t", TARGET, "-r", "r1", "a")
     assert row["attempt"] == 1
+
+
+def test_states_that_mean_nothing_to_a_run_are_said(area: Area) -> None:
+    """spec/runs.md 4.5, 7 (QA blocktestxz): `ERROR: Failed to launch test X. Unrecognised state S`."""
+    said = "echo x >> $MT_RUN_AREA_HOME/ran; $MT_MEGATEST -test-status :state $S :status PASS"
+    area.test("odd", said, items={"S": "STUCK BOZZLE COMPLETED"}).test("other", "true")
+    assert "Failed to launch" not in old(area, "-run", "-run-wait").err
+    want = [f"ERROR: Failed to launch test odd/{state}. Unrecognised state {state}" for state in ("BOZZLE", "STUCK")]
+    again = old(area, "-run", "-run-wait").err.splitlines()
+    assert sorted(line for line in again if "Failed to launch" in line) == want
+    assert area.read("ran") == "x\n" * 3
+    assert "Failed to launch" not in old(area, "-run", "-run-wait", "-testpatt", "other").err
+    assert "Failed to launch" not in old(area, "-run", "-run-wait", "-force").err
+    assert area.read("ran") == "x\n" * 6
+
+
+def test_a_pattern_that_matches_nothing_is_a_warning(area: Area) -> None:
+    """spec/runs.md 1.2, A10: exit 0, and a line that begins `WARNING: `."""
+    area.test("a")
+    assert "\nWARNING: no test matches 'nosuch'\n" in old(area, "-run", "-testpatt", "nosuch").err
+
+
+def test_the_log_directory_of_an_area_is_there_when_its_tests_run(area: Area) -> None:
+    """spec/config.md 5.3: `<area>/logs/`; scripts write there."""
+    area.test("a", "echo said > $MT_RUN_AREA_HOME/logs/a.log")
+    old(area, "-run", "-run-wait")
+    assert area.read("logs/a.log") == "said\n"
+
+
+def records(area: Area) -> dict[str, str]:
+    """{TEST: STATE/STATUS} in megatest.db."""
+    with closing(sqlite3.connect(f"file:{area.home}/megatest.db?mode=ro", uri=True)) as conn:
+        return {
+            test: f"{state}/{status}"
+            for test, state, status in conn.execute("SELECT testname, state, status FROM tests")
+        }
+
+
+def test_megatest_db_follows_a_run_while_it_goes_on(area: Area) -> None:
+    """spec/runs.md 6.4: results in megatest.db lag some seconds at most."""
+    asks = "import sqlite3, sys; sys.exit(not sqlite3.connect('megatest.db').execute(*sys.argv[1:]).fetchone())"
+    area({"ask.py": asks})
+    ask = "cd $MT_RUN_AREA_HOME; until python3 ask.py \"SELECT 1 FROM tests WHERE testname='a' AND status='PASS'\""
+    area.test("a").test(
+        "b", f"{ask} 2> /dev/null; do sleep 0.1; done", waiton="a", more="[requirements]\nruntimelim 40s\n"
+    )
+    old(area, "-run", "-run-wait")
+    assert how(area) == records(area) == {"a": "COMPLETED/PASS", "b": "COMPLETED/PASS"}
+
+
+def test_megatest_db_follows_tests_whose_command_has_left(area: Area) -> None:
+    """spec/runs.md 4.1, 6.4: without -run-wait the last ones end alone."""
+    area.test("a", GATE)
+    old(area, "-run")
+    assert records(area) == {"a": "RUNNING/n/a"}
+    (area.home / "gate").touch()
+    end = time.monotonic() + 30
+    while records(area) != {"a": "COMPLETED/PASS"}:
+        assert time.monotonic() < end, records(area)
+        time.sleep(0.05)
