@@ -8,7 +8,7 @@ words such as `inherited`, `fields`, `env-override`, `runconfigs`, `item`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -17,6 +17,13 @@ BLACKLIST = (
     "USER", "HOME", "DISPLAY", "LS_COLORS", "XKEYSYMDB", "EDITOR", "MAKEFLAGS", "MAKEF", "MAKEOVERRIDES",
 )  # fmt: skip
 
+#: names of variables whose values are nobody else's business ([setup] secretvars replaces them)
+SECRETS = (
+    "*TOKEN*", "*PASSWORD*", "*PASSWD*", "*PASSPHRASE*", "*SECRET*", "*CREDENTIAL*", "*APIKEY*", "*_KEY",
+)  # fmt: skip
+VEIL = "***"
+
+_ASSIGNED = re.compile(r"(-*[A-Za-z_][\w-]*)=(.*?)(?=,[A-Za-z_]\w*=|$)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_:,./%-]*")
 _CSH_WEAK = re.compile(r"[^\"$`!\\\n]*")
@@ -61,13 +68,13 @@ class Env(Mapping[str, str]):
         """A copy to hand to a child process."""
         return dict(self._values)
 
-    def sh(self, blacklist: tuple[str, ...] = BLACKLIST) -> str:
-        """The text of megatest.sh: sourcing it gives every value back (spec/config.md 5.3)."""
-        return _script(self._values, blacklist, "export {}={}", sh_quote)
+    def sh(self, blacklist: tuple[str, ...] = BLACKLIST, secret: Container[str] = ()) -> str:
+        """The text of megatest.sh: sourcing it gives every value back (spec/config.md 5.3) that is not secret."""
+        return _script(self._values, blacklist, secret, "export {}={}", sh_quote)
 
-    def csh(self, blacklist: tuple[str, ...] = BLACKLIST) -> str:
+    def csh(self, blacklist: tuple[str, ...] = BLACKLIST, secret: Container[str] = ()) -> str:
         """The text of megatest.csh."""
-        return _script(self._values, blacklist, "setenv {} {}", csh_quote)
+        return _script(self._values, blacklist, secret, "setenv {} {}", csh_quote)
 
     def __getitem__(self, name: str) -> str:
         return self._values[name]
@@ -88,10 +95,46 @@ class Env(Mapping[str, str]):
         return f"Env({self._values!r})"
 
 
-def _script(values: Mapping[str, str], blacklist: tuple[str, ...], form: str, quote: Callable[[str], str]) -> str:
-    """One line for each variable, sorted; blacklisted and oddly named ones as comments."""
+def is_secret(name: str, patterns: Iterable[str] = SECRETS) -> bool:
+    """Whether a variable of that name is likely to hold a secret; none of ours does."""
+    upper = name.upper()
+    return not upper.startswith("MT_") and any(fnmatchcase(upper, p.upper()) for p in patterns)
+
+
+def veiled(words: Iterable[str]) -> list[str]:
+    """A command line as it may be written where others read it: values that look secret become `***`.
+
+    `PASSWORD=x`, also within a comma list, `--password=x` and `--password x`.
+    """
+    shown: list[str] = []
+    hide = False
+    for word in words:
+        if hide and not word.startswith("-"):
+            shown.append(VEIL)
+        else:
+            shown.append(_ASSIGNED.sub(_veil, word))
+        hide = word.startswith("-") and "=" not in word and _names_secret(word)
+    return shown
+
+
+def _veil(found: re.Match[str]) -> str:
+    return f"{found[1]}={VEIL}" if _names_secret(found[1]) else found[0]
+
+
+def _names_secret(word: str) -> bool:
+    return is_secret(word.lstrip("-").replace("-", "_"))
+
+
+def _script(
+    values: Mapping[str, str], blacklist: tuple[str, ...], secret: Container[str], form: str,
+    quote: Callable[[str], str],
+) -> str:  # fmt: skip
+    """One line for each variable, sorted; blacklisted and oddly named ones as comments, secret ones without value."""
     lines = []
     for name in sorted(values):
+        if name in secret:
+            lines.append("# " + form.format(name, "").rstrip(" "))
+            continue
         line = form.format(name, quote(values[name])).rstrip(" ")
         hidden = name in blacklist or not _NAME.fullmatch(name)
         lines.append("# " + line.replace("\n", "\n# ") if hidden else line)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from mt.area import Area
 from mt.db import Store
+from mt.environ import veiled
 from mt.errors import MtError
 from mt.megatest.prepare import prepared
 from mt.megatest.selecting import runs, select, store_of
@@ -48,7 +49,7 @@ def entered(args: Args, talk: Talk, *, run: bool = True, pattern: bool = False) 
 
 def echo(talk: Talk) -> None:
     """Say the own command line first (spec/runs.md 1.3)."""
-    talk.say(1, shlex.join([os.path.basename(sys.argv[0] or "megatest"), *sys.argv[1:]]))
+    talk.say(1, shlex.join([os.path.basename(sys.argv[0] or "megatest"), *veiled(sys.argv[1:])]))
 
 
 # -- runs as a whole

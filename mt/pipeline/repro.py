@@ -162,7 +162,7 @@ def _head(standing: Standing) -> str:
 
 
 def _environment(standing: Standing, text: Text) -> Iterator[str]:
-    hidden = (*PASSING, *_LOCAL, *standing.area.blacklist)
+    hidden = (*PASSING, *_LOCAL, *standing.area.blacklist, *standing.area.secrets)
     yield 'unset "${!MT_@}"\n'
     for name, value in sorted(standing.env.items()):
         if name not in hidden and not is_session(name) and _NAME.fullmatch(name):

@@ -68,7 +68,8 @@ def stand(home: str, run_id: int, run: RunKey, row: CaseRow, environ: Mapping[st
         env.pop(name, None)
     spec = area.case_spec(row.test, {**env, "MT_TEST_NAME": row.test})
     env.update(spec.prelaunch)
-    env.update({name: environ[name] for name in environ if is_session(name) or name in area.blacklist})
+    own = {*area.blacklist, *area.secrets}
+    env.update({name: environ[name] for name in environ if is_session(name) or name in own})
     env["PATH"] = env.get("PATH", os.defpath) + ":."
     if directory:
         env["PWD"] = directory

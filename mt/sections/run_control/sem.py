@@ -83,13 +83,15 @@ def main(opts: Options) -> int:
         raise UsageError(f"mt sem: {'CMD' if opts.name else 'NAME'} is missing", hint="mt sem NAME -- CMD")
     if opts.wait is not None and not 0 <= opts.wait < float("inf"):
         raise UsageError(f"mt sem: --wait: '{opts.wait:g}' is no time to wait", hint="mt sem -h")
+    from mt.environ import veiled
     from mt.locks.owners import BEAT
     from mt.locks.semaphore import Semaphore
     from mt.pipeline.under import under
 
     semaphore = Semaphore(_directory(opts), opts.name, _size(opts, opts.name))
     patience = 0 if opts.no_wait else opts.wait
-    with semaphore.wait(opts.count, patience, " ".join(opts.argv), lambda: _say_waiting(opts, semaphore)) as held:
+    command_line = " ".join(veiled(opts.argv))
+    with semaphore.wait(opts.count, patience, command_line, lambda: _say_waiting(opts, semaphore)) as held:
         env = {**os.environ, "MT_SEM_TOKENS": " ".join(map(str, held.numbers))}
         return under(opts.argv, env, held.descriptors(), held.belongs_to, lambda: _beat(held), BEAT)
 
