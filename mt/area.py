@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from mt import team
 from mt.config import Config, Problem, Reading, SystemEffects, read
 from mt.durations import read_duration
 from mt.environ import BLACKLIST
@@ -278,10 +279,12 @@ class Area:
     # -- effects
 
     def prepare(self) -> None:
-        """Make the link tree and the link `lt` to it; what is there already stays (M3)."""
+        """Make the link tree and the link `lt` to it; what is there already stays (M3).  A team's is the team's."""
         link = os.path.join(self.home, "lt")
+        group = team.of_area(self.home, self.setting("db", "group"))
+        team.join(group)
         try:
-            os.makedirs(self.linktree, exist_ok=True)
+            team.make_directory(self.linktree, group)
             if not os.path.lexists(link):
                 os.symlink(self.linktree, link)
         except FileExistsError:

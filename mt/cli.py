@@ -10,7 +10,7 @@ import os
 import sys
 
 from mt import __version__, verbs
-from mt.errors import MtError, UsageError, why
+from mt.errors import MtError, StoreError, UsageError, why
 from mt.options import parse
 from mt.stdio import open_standard_files, say
 
@@ -44,12 +44,21 @@ def _answer(words: list[str]) -> int:
         say("interrupted")
         return 130
     except MtError as e:
-        for line in e.lines():
-            say(line)
-        return e.status
+        return _failed(e)
     except OSError as e:
-        say(f"cannot use '{e.filename}': {why(e)}" if e.filename else f"cannot go on: {why(e)}")
-        return 5
+        error = StoreError(f"cannot use '{e.filename}': {why(e)}" if e.filename else f"cannot go on: {why(e)}")
+        error.__cause__ = e
+        return _failed(error)
+
+
+def _failed(error: MtError) -> int:
+    """Say what went wrong, and whose file it was that forbade it; gives the status."""
+    from mt.team import explained
+
+    error = explained(error)
+    for line in error.lines():
+        say(line)
+    return error.status
 
 
 def _run(words: list[str]) -> int:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from mt import db_schema, storage
+from mt import db_schema, storage, team
 from mt.errors import BusyError, MtError, NotPermitted, StoreError, why
 from mt.locks.filelock import Held, held, short
 from mt.model import RunKey
@@ -49,8 +49,9 @@ class Store:
     def __init__(self, home: str, *, create: bool = False, check: bool = True) -> None:
         self.home = home
         self.root = os.path.join(home, ".mtdb")
-        if create:
-            _make_area(self.root)
+        #: the group that owns the area, whose members may write all that is made in it; None when there is none
+        self.group = _make_area(self.root) if create else team.group_of(self.root)
+        team.join(self.group)
         self._area = read_area(self.root)
         self.area_id = self._area.id
         self.mode = self._area.choice.mode
@@ -149,38 +150,50 @@ class Store:
         return os.access(os.path.join(self.root, "locks"), os.W_OK) and os.access(self.root, os.W_OK)
 
 
-def _make_area(root: str) -> None:
-    """Make the directories and the file AREA; two processes at once give one area."""
+def _make_area(root: str) -> int | None:
+    """Make the directories and the file AREA; two processes at once give one area.
+
+    Gives the group that owns it.  Raises NotPermitted where we may not write.
+    """
     path = os.path.join(root, "AREA")
+    home = os.path.dirname(root)
     try:
+        new = not os.path.exists(path)
+        mode, group = _wishes(home) if new else (None, None)
+        owner = team.of_area(home, group)
+        team.join(owner)
+        team.make_directory(root, owner)
         for name in _DIRS:
             os.makedirs(os.path.join(root, name), exist_ok=True)
-        if os.path.exists(path):
-            return
-        import uuid
+        if not os.access(root, os.W_OK):
+            raise team.refusal(root, f"cannot write in the area '{home}'")
+        if new:
+            import uuid
 
-        choice = storage.choose(root, _wish(os.path.dirname(root)))
-        _publish(root, path, {"id": str(uuid.uuid4()), "layout": LAYOUT, **choice._asdict()})
+            choice = storage.choose(root, mode)
+            _publish(root, path, {"id": str(uuid.uuid4()), "layout": LAYOUT, **choice._asdict()})
     except OSError as e:
         kind = NotPermitted if isinstance(e, PermissionError) or e.errno == 30 else StoreError
         raise kind(f"cannot make the store '{root}': {why(e)}") from e
+    return owner
 
 
-def _wish(home: str) -> str | None:
-    """What the area's `[db] mode` says; the area is only read when its file seems to say anything."""
+def _wishes(home: str) -> tuple[str | None, str | None]:
+    """The area's `[db] mode` and `[db] group`; the area is only read when its file seems to say anything."""
     try:
         with open(os.path.join(home, "megatest.config"), encoding="utf-8", errors="replace") as f:
             text = f.read()
     except OSError:
-        return None
+        return None, None
     if "[db]" not in text and "[include" not in text:
-        return None
+        return None, None
     from mt.area import Area
 
     try:
-        return Area.open(home).setting("db", "mode")
+        area = Area.open(home)
     except MtError:
-        return None  # whoever reads the area says what is wrong with it
+        return None, None  # whoever reads the area says what is wrong with it
+    return area.setting("db", "mode"), area.setting("db", "group")
 
 
 def _publish(root: str, path: str, said: dict[str, object]) -> None:
@@ -308,6 +321,7 @@ def connect(path: str, steps: tuple[db_schema.Migration, ...], mode: str = DIREC
     """
     if path != ":memory:" and not os.path.exists(path):
         forget_wal(path)
+        _make_file(path)
     conn: sqlite3.Connection | None = None
     try:
         with sql_errors(path):
@@ -320,6 +334,14 @@ def connect(path: str, steps: tuple[db_schema.Migration, ...], mode: str = DIREC
         if conn is not None:
             conn.close()
         raise
+
+
+def _make_file(path: str) -> None:
+    """Make a db's file with the rights of its team: SQLite would give them to its maker alone.  Raises StoreError."""
+    try:
+        team.make_file(path)
+    except OSError as e:
+        raise StoreError(f"cannot make '{short(path)}': {why(e)}") from e
 
 
 class Kept:
@@ -454,6 +476,7 @@ def reader(path: str, steps: tuple[db_schema.Migration, ...], mode: str = DIRECT
 
 def unlocked(path: str) -> sqlite3.Connection:
     """A new file that nobody else knows, written without locks, which its file system may not have."""
+    _make_file(path)
     conn = sqlite3.connect(f"{_uri(path)}?nolock=1", uri=True, isolation_level=None)
     conn.execute("PRAGMA journal_mode = OFF")
     conn.execute("PRAGMA synchronous = OFF")

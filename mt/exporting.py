@@ -21,7 +21,7 @@ from contextlib import closing
 from typing import NamedTuple
 from zlib import crc32
 
-from mt import db, db_main, olddb, queries
+from mt import db, db_main, olddb, queries, team
 from mt.errors import AnswerNo, MtError, StoreError, why
 from mt.fold import refresh
 from mt.model import RunRow
@@ -62,6 +62,7 @@ def export_db(store: db.Store, path: str, keys: Sequence[str], *, force: bool = 
             with olddb.opened(path) as conn, olddb.errors(path):
                 return _count(conn)
         _forget(made)
+        team.make_file(made)
         if have:
             shutil.copyfile(path, made)
         with olddb.errors(path, "write"):

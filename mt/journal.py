@@ -272,6 +272,10 @@ def _write_new(path: str, body: bytes, home: str) -> None:
             pass
         fd = os.open(path, flags, 0o666)
     try:
+        if not os.fstat(fd).st_mode & 0o040:  # a step may have set a umask of its own, and another member folds
+            from mt.team import open_for_group
+
+            open_for_group(fd, home)
         done = 0
         while done < len(body):
             done += os.write(fd, body[done:])

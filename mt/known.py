@@ -41,7 +41,7 @@ MEGATEST: Table = {
     ),
     "client": _words("use-http_proxy"),
     "sync": _words("batchsize"),
-    "db": _words("mode"),
+    "db": _words("mode group"),
     "dashboard": _words(
         "cols btn-height btn-fontsz cell-width mode testsort poll-interval pre-command post-command use-viewscreen"
         " no-detachbox"

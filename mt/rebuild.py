@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from mt import db, db_main, db_run, db_schema, fold, journals, live
+from mt import db, db_main, db_run, db_schema, fold, journals, live, team
 from mt.db_schema import MAIN, RUN, Migration
 from mt.errors import BusyError, StoreError, why
 from mt.locks.filelock import Held
@@ -59,6 +59,7 @@ def _rev(store: db.Store, run_id: int) -> int:
 def _make(directory: str, path: str, rev: int) -> int:
     """Fold all journals into a new db without side files; drops wait for the next fold."""
     db.forget(path)
+    team.make_file(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as conn:
         for pragma in ("journal_mode = OFF", "synchronous = OFF"):
             conn.execute(f"PRAGMA {pragma}")
@@ -105,6 +106,7 @@ def rebuild_main(store: db.Store) -> int:
     try:
         with db.locked(store, "main.db", what="rebuild") as lock, db.sql_errors(made):
             db.forget(made)
+            team.make_file(made)
             with closing(sqlite3.connect(made, isolation_level=None)) as conn:
                 db_schema.migrate(conn, MAIN, "", "")
                 with db.transaction(conn):

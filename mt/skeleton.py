@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 
+from mt import team
 from mt.errors import MtError, UsageError, why
 from mt.targets import reserved
 
@@ -146,6 +147,7 @@ def write(directory: str, files: Mapping[str, str]) -> list[str]:
     A text that begins with `#!` becomes an executable file.
     """
     made = []
+    team.join(team.group_above(directory))
     for name, text in files.items():
         path = os.path.join(directory, name)
         try:

@@ -134,8 +134,11 @@ def write_rows(rows: Iterable[Row], looks: Looks, columns: tuple[str, ...]) -> i
 def _open(path: str | None) -> TextIO:
     if not path or path == "-":
         return sys.stdout
+    from mt.team import apart
+
     try:
-        return open(path, "w", encoding="utf-8")
+        with apart():
+            return open(path, "w", encoding="utf-8")
     except OSError as e:
         raise MtError(f"cannot write '{path}': {why(e)}") from e
 

@@ -7,6 +7,7 @@ import os
 import stat
 
 from mt.errors import MtError, NotPermitted, StoreError, why
+from mt.team import is_shared
 
 _BUSY = (11, 13)  # EAGAIN, EACCES: what a lock that somebody holds answers
 
@@ -46,12 +47,6 @@ def make_directory(directory: str) -> None:
     os.makedirs(directory, exist_ok=True)
     if is_shared(os.path.dirname(directory)):
         _open_to_group(directory, os.stat(directory), 0o2070)
-
-
-def is_shared(directory: str) -> bool:
-    """Whether a directory is made for a team: setgid, and writable for its group."""
-    mode = os.stat(directory).st_mode
-    return bool(mode & stat.S_ISGID and mode & stat.S_IWGRP)
 
 
 def open_file(path: str, flags: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from mt import team
 from mt.errors import MtError, NothingSelected, NotPermitted, UsageError, why
 from mt.excuses import (
     FILE,
@@ -191,7 +192,7 @@ def _replace(path: str, text: str) -> None:
         try:
             with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as out:
                 if os.path.exists(path):
-                    os.fchmod(out.fileno(), os.stat(path).st_mode & 0o7777)
+                    team.keep_owner(out.fileno(), os.stat(path))
                 out.write(text)
             os.replace(temporary, path)
         finally:

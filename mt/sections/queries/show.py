@@ -141,8 +141,11 @@ def _print_env(row: Row) -> None:
 def _print(found: Sequence[Row], opts: Options) -> None:
     out = sys.stdout
     if opts.output and opts.output != "-":
+        from mt.team import apart
+
         try:
-            out = open(opts.output, "w", encoding="utf-8")
+            with apart():
+                out = open(opts.output, "w", encoding="utf-8")
         except OSError as e:
             raise MtError(f"cannot write '{opts.output}': {why(e)}") from e
     try:
