@@ -36,12 +36,14 @@ class Here(NamedTuple):
     name: str
 
 
-def entered(args: Args, talk: Talk, *, run: bool = True, pattern: bool = False) -> Here:
-    """Open the area for a command that changes records; raises Refused (1) where they cannot be written (5.1)."""
+def entered(args: Args, talk: Talk, *, run: bool = True, pattern: bool = False, asks: bool = False) -> Here:
+    """Open the area; raises Refused (1) where records cannot be written, unless the command only `asks` (5.1)."""
     ready = prepared(args, talk, run=run, pattern=pattern)
     area = ready.area
     old = os.path.join(area.home, "megatest.db")
     store = store_of(area)
+    if asks:
+        return Here(area, store, ready.run.target, ready.run.name)
     if (store is not None and not store.writable()) or (os.path.exists(old) and not os.access(old, os.W_OK)):
         raise Refused(1, f"cannot write the records of '{area.home}': read-only")
     return Here(area, store, ready.run.target, ready.run.name)
@@ -85,7 +87,7 @@ def set_run_status(args: Args, talk: Talk) -> int:
 
 def get_run_status(args: Args, talk: Talk) -> int:
     """Print the status that a run was given by hand, `n/a` when it was given none (5.3)."""
-    _, run = first(entered(args, talk))
+    _, run = first(entered(args, talk, asks=True))
     said = run.said.get("set_status") or {}
     print(said.get("status") or "n/a")
     return 0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from testarea import TARGET, Area, Result
+from testarea import BIN, TARGET, Area, Result
 
 WHERE = ("-target", TARGET, "-runname", "r1")
 GATE = "while [ ! -e $MT_RUN_AREA_HOME/gate ]; do sleep 0.05; done"
@@ -124,3 +127,35 @@ def test_megatest_db_follows_tests_whose_command_has_left(area: Area) -> None:
     while records(area) != {"a": "COMPLETED/PASS"}:
         assert time.monotonic() < end, records(area)
         time.sleep(0.05)
+
+
+def without_rights() -> list[str]:
+    """A prefix that makes permissions count even for root."""
+    rights = "-dac_override,-dac_read_search,-fowner"
+    return ["setpriv", f"--bounding-set={rights}"] if os.geteuid() == 0 else []
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write everywhere")
+def test_a_read_only_area_answers_and_refuses(area: Area) -> None:
+    """spec/runs.md 1.2, 5.1, 5.9 (QA ro_test): queries work, what writes is refused with exit 1."""
+    area.test("a")
+    old(area, "-run", "-run-wait")
+    old(area, "-set-run-status", "reviewed")
+    subprocess.run(["chmod", "-R", "a-w", str(area.home)], check=True)
+
+    def asked(*words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [*without_rights(), str(BIN / "megatest"), *words], cwd=area.home, env=area.env, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    try:
+        assert asked("-list-runs", "r1", "-fields", "tests:testname,state")[1].endswith("Test: a State: COMPLETED\n")
+        assert asked("-get-run-status", *WHERE) == (0, "reviewed\n")
+        assert asked("-test-paths", *WHERE, "-testpatt", "%") == (0, f"{area.home}/lt/{TARGET}/r1/a\n")
+        for words in (("-run",), ("-remove-runs",), ("-set-state-status", "A,b"), ("-set-run-status", "x"), ("-lock",)):
+            assert asked(*words, *WHERE, "-testpatt", "%")[0] == 1
+    finally:
+        subprocess.run(["chmod", "-R", "u+w", str(area.home)], check=True)
+    assert how(area) == {"a": "COMPLETED/PASS"}
