@@ -14,7 +14,7 @@ from typing import NamedTuple
 from mt import team
 from mt.config import Config, Problem, Reading, SystemEffects, read
 from mt.durations import read_duration
-from mt.environ import BLACKLIST
+from mt.environ import BLACKLIST, SECRETS, is_secret
 from mt.errors import ConfigError, MtError, why
 from mt.home import CONFIG, find
 from mt.memo import Memo
@@ -171,6 +171,15 @@ class Area:
         """Variables that megatest.sh only shows as comments."""
         text = self.config.get("setup", "blacklistvars")
         return BLACKLIST if text is None else tuple(text.split())
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Variables that megatest.sh names without their values; what the area's files set is no secret."""
+        said = self.setting("setup", "secretvars")
+        patterns = SECRETS if said is None else said.split()
+        return frozenset(
+            n for n in self.env if is_secret(n, patterns) and self.env.source(n) in ("inherited", "setvars")
+        )
 
     def overrides(self) -> dict[str, str]:
         """Variables that beat the run variables (E2b to E4), for whoever expands those again (R6)."""

@@ -46,6 +46,8 @@ def _answer(words: list[str]) -> int:
     except MtError as e:
         return _failed(e)
     except OSError as e:
+        if e.filename is None and _output_fails():
+            return 5  # `main` says so
         error = StoreError(f"cannot use '{e.filename}': {why(e)}" if e.filename else f"cannot go on: {why(e)}")
         error.__cause__ = e
         return _failed(error)
@@ -113,6 +115,15 @@ def _reader_is_gone() -> bool:
     poll = select.poll()
     poll.register(1, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _output_fails() -> bool:
+    """Whether what is left in the buffer cannot be written to standard output."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _drop_output() -> None:

@@ -27,7 +27,7 @@ MEGATEST: Table = {
         " allow-auto-rerun runtimelim testcopycmd minspace free-space-script dbdir-space-required executable launchwait"
         " blacklistvars area-name testsuite use-cache deadtime test-stats-update-period log-expire-days give-up-waiting"
         " waivercommentpatt nodot editor editor-regex num-tests-to-get htmlviewercmd monitordir dbdir sychronous"
-        " use-wal pktsdirs pdbpath maxload incomplete-timeout pipefail csh lost-after retries retry"
+        " use-wal pktsdirs pdbpath maxload incomplete-timeout pipefail csh secretvars lost-after retries retry"
     ),
     "jobtools": _words("launcher useshell maxload maxhomehostload waitdelay flexi-launcher"),
     "validvalues": _words("state status cleanrerun-states cleanrerun-statuses"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from mt.errors import MtError, UsageError, why
+from mt.errors import StoreError, UsageError, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,13 +122,24 @@ def write_rows(rows: Iterable[Row], looks: Looks, columns: tuple[str, ...]) -> i
     if picked:
         rows = _check_fields(rows, picked)
     out = _open(looks.output)
+    if out is sys.stdout:
+        return _written(form, rows, picked or columns, out, looks, bool(picked))
     try:
-        return int(_WRITERS(form)(rows, picked or columns, out, looks, bool(picked)))
+        with out:
+            return _written(form, rows, picked or columns, out, looks, bool(picked))
+    except OSError as e:
+        if e.filename is not None:
+            raise
+        raise StoreError(f"cannot write '{looks.output}': {why(e)}") from e
+
+
+def _written(
+    form: str, rows: Iterable[Row], columns: tuple[str, ...], out: TextIO, looks: Looks, picked: bool
+) -> int:  # fmt: skip
+    try:
+        return int(_WRITERS(form)(rows, columns, out, looks, picked))
     finally:
-        if looks.output:
-            out.close()
-        else:
-            out.flush()
+        out.flush()
 
 
 def _open(path: str | None) -> TextIO:
@@ -140,7 +151,7 @@ def _open(path: str | None) -> TextIO:
         with apart():
             return open(path, "w", encoding="utf-8")
     except OSError as e:
-        raise MtError(f"cannot write '{path}': {why(e)}") from e
+        raise StoreError(f"cannot write '{path}': {why(e)}") from e
 
 
 def _narrow(rows: Iterable[Row], looks: Looks) -> Iterable[Row]:

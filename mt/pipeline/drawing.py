@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from mt.errors import MtError, why
+from mt.errors import StoreError, why
 from mt.pipeline.plan import Plan
 
 #: the fill of a node by its verdict: light enough for black letters
@@ -149,7 +149,7 @@ def _label(text: str) -> str:
 
 
 def put(lines: Iterable[str], path: str | None) -> None:
-    """Write a drawing to a file, or to standard output without one; raises MtError."""
+    """Write a drawing to a file, or to standard output without one; raises StoreError."""
     import sys
 
     body = "\n".join(lines) + "\n"
@@ -160,4 +160,4 @@ def put(lines: Iterable[str], path: str | None) -> None:
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as out:
             out.write(body)
     except OSError as e:
-        raise MtError(f"cannot write '{path}': {why(e)}") from e
+        raise StoreError(f"cannot write '{path}': {why(e)}") from e

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 
-from mt import infra
+from mt import infra, team
 from mt.area import Area
 from mt.db import Store
 from mt.disks import Chooser, free_space, script_space
@@ -32,9 +32,11 @@ def setup_of(
     manner of the old command where the area does not say: the last stage of a
     pipeline counts, and every file that was there of old is written.
     """
-    disk = disk_chooser(area)
+    first = contour or run.target.partition("/")[0]
+    disk = disk_of_team(disk_chooser(area), store.group, first)
     linktree = os.path.join(area.linktree, contour) if contour else area.linktree
     stages = area.setting("setup", "pipefail")
+    open_below(area.linktree, first, store.group)
     return Setup(
         run_id=run_id,
         run=run,
@@ -105,6 +107,34 @@ def disk_chooser(area: Area) -> Callable[[TestSpec], str]:
     return choose
 
 
+def disk_of_team(
+    disk: Callable[[TestSpec], str], group: int | None, first: str
+) -> Callable[[TestSpec], str]:  # fmt: skip
+    """The same choice of a disk; what runs make below it is the group's, also where the disk itself is not."""
+    if group is None:
+        return disk
+    seen: set[str] = set()
+
+    def choose(spec: TestSpec) -> str:
+        path = disk(spec)
+        if path not in seen:
+            open_below(path, first, group)
+            seen.add(path)
+        return path
+
+    return choose
+
+
+def open_below(path: str, first: str, group: int | None) -> None:
+    """Make a directory within a disk or the link tree, so that all that is made in it is the group's."""
+    if group is None or first in (".", ".."):
+        return
+    try:
+        team.make_directory(os.path.join(path, first), group)
+    except OSError:
+        return  # who makes the run directory says so
+
+
 class Sources:
     """The files of each test, listed when its first case needs them and again when its directory changed."""
 
@@ -148,6 +178,7 @@ class EnvironmentFiles:
 
     def __init__(self, area: Area, *, csh: bool = False) -> None:
         self.blacklist = area.blacklist
+        self.secret = area.secrets
         self.texts: dict[frozenset[str], tuple[str, str]] = {}
         self.csh = area.flag("setup", "csh", csh or any(map(shutil.which, ("csh", "tcsh"))))
 
@@ -156,7 +187,7 @@ class EnvironmentFiles:
         names = frozenset(added)
         if names not in self.texts:
             common = Env({k: v for k, v in shared.env.items() if k not in names})
-            self.texts[names] = (common.sh(self.blacklist), common.csh(self.blacklist))
+            self.texts[names] = (common.sh(self.blacklist, self.secret), common.csh(self.blacklist, self.secret))
         own = Env(added)
         _write(os.path.join(directory, "megatest.sh"), self.texts[names][0] + own.sh(self.blacklist))
         if self.csh:

@@ -31,7 +31,7 @@ from __future__ import annotations
 import os
 import sys
 
-from mt.errors import MtError, why
+from mt.errors import MtError, StoreError, why
 from mt.options import flag, rest
 from mt.rows import CaseRowOptions, Cases, answer, case_row, run_row, step_row, value_row
 from mt.stdio import chosen_format, text, write_rows
@@ -139,20 +139,17 @@ def _print_env(row: Row) -> None:
 
 
 def _print(found: Sequence[Row], opts: Options) -> None:
-    out = sys.stdout
-    if opts.output and opts.output != "-":
-        from mt.team import apart
+    body = "\n".join(page(row) for row in found)
+    if not opts.output or opts.output == "-":
+        sys.stdout.write(body)
+        return
+    from mt.team import apart
 
-        try:
-            with apart():
-                out = open(opts.output, "w", encoding="utf-8")
-        except OSError as e:
-            raise MtError(f"cannot write '{opts.output}': {why(e)}") from e
     try:
-        out.write("\n".join(page(row) for row in found))
-    finally:
-        if out is not sys.stdout:
-            out.close()
+        with apart(), open(opts.output, "w", encoding="utf-8") as out:
+            out.write(body)
+    except OSError as e:
+        raise StoreError(f"cannot write '{opts.output}': {why(e)}") from e
 
 
 def page(row: Row) -> str:

@@ -40,7 +40,7 @@ from __future__ import annotations
 import os
 import sys
 
-from mt.errors import MtError, why
+from mt.errors import StoreError, why
 from mt.options import flag, opt, rest
 from mt.rows import CaseOptions, Cases, answer, home
 
@@ -101,4 +101,4 @@ def _write(text: str, path: str | None) -> None:
             out.write(body)
             os.fchmod(out.fileno(), 0o755)
     except OSError as e:
-        raise MtError(f"cannot write '{path}': {why(e)}") from e
+        raise StoreError(f"cannot write '{path}': {why(e)}") from e

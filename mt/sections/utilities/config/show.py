@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import sys
 
-from mt.errors import AnswerNo, MtError, why
+from mt.errors import AnswerNo, StoreError, why
 from mt.options import operand, opt
 from mt.sections.utilities.config import FileOptions, chosen, found, tell
 
@@ -158,4 +158,4 @@ def _write(text: str, output: str | None) -> None:
         with open(output, "w", encoding="utf-8", errors="surrogateescape") as out:
             out.write(text)
     except OSError as e:
-        raise MtError(f"cannot write '{output}': {why(e)}") from e
+        raise StoreError(f"cannot write '{output}': {why(e)}") from e

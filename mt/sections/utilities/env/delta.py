@@ -34,7 +34,7 @@ import os
 import sys
 
 from mt.deltas import changes, writer
-from mt.errors import MtError, why
+from mt.errors import StoreError, why
 from mt.options import operand, opt
 from mt.snapshot import load
 
@@ -72,7 +72,7 @@ def main(opts: Options) -> int:
     except BrokenPipeError:
         raise
     except OSError as e:
-        raise MtError(f"cannot write '{opts.output or 'standard output'}': {why(e)}") from e
+        raise StoreError(f"cannot write '{opts.output or 'standard output'}': {why(e)}") from e
     return 0
 
 
