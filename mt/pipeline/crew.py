@@ -13,7 +13,7 @@ import json
 import os
 import resource
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from mt.errors import LaunchError, why
@@ -69,8 +69,7 @@ def _linked() -> tuple[socket.socket, socket.socket]:
 class Crew:
     """All workers of one controller."""
 
-    def __init__(self, setup: Setup, journal_dir: str, *, mute: bool = False) -> None:
-        self.mute = mute
+    def __init__(self, setup: Setup, journal_dir: str) -> None:
         self.setup = setup
         self.journal_dir = journal_dir
         self.members: dict[int, Member] = {}  # by file descriptor
@@ -96,7 +95,7 @@ class Crew:
             status = 6
             try:
                 ours.close()
-                status = work(theirs, self.setup, self.journal_dir, parent, mute=self.mute)
+                status = work(theirs, self.setup, self.journal_dir, parent)
             finally:
                 os._exit(status)
         theirs.close()
@@ -106,9 +105,11 @@ class Crew:
         enrol(member.fileno())
         return member
 
-    def order(self, order: Order, enrol: Callable[[int], None]) -> bool:
+    def order(self, order: Order, enrol: Callable[[int], None], places: Sequence[int] = ()) -> bool:
         """Give a case to an idle worker, or to a new one; False when there can be no more than there are.
 
+        `places` are the descriptors of what the case takes up among all runs of
+        the area: the worker holds them too, until the case has ended.
         Raises LaunchError when there is none at all.
         """
         line = json.dumps(order, separators=(",", ":")).encode() + b"\n"
@@ -120,7 +121,7 @@ class Crew:
                     raise
                 return False
             try:
-                member.link.sendall(line)
+                _send(member.link, line, places)
             except OSError:
                 continue  # it died while idle; its end is seen by `hear`
             member.number = order.number
@@ -178,15 +179,11 @@ class Crew:
             except OSError:
                 pass
 
-    def release(self, places: Callable[[int], list[int]]) -> None:
-        """Leave busy workers to themselves: they finish their case and what follows from it.
-
-        `places` gives the descriptors of what a case takes up among all runs of the area; it goes on holding them.
-        """
+    def release(self) -> None:
+        """Leave busy workers to themselves: they finish their case and what follows from it."""
         for member in self.members.values():
-            fds = places(member.number) if member.number is not None else []
             try:
-                socket.send_fds(member.link, [RELEASE + b"\n"], fds)
+                member.link.sendall(RELEASE + b"\n")
             except OSError:
                 pass
         self.leave()
@@ -198,3 +195,10 @@ class Crew:
             member.link.close()
         self.members.clear()
         return pids
+
+
+def _send(link: socket.socket, line: bytes, fds: Sequence[int]) -> None:
+    """Send a line, with descriptors if there are any."""
+    sent = socket.send_fds(link, [line], list(fds)) if fds else 0
+    if sent < len(line):
+        link.sendall(line[sent:])

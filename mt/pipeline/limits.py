@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from mt.pipeline.sharing import Shared as Shared
+from mt.pipeline.sharing import Shared
 
 
 class Limits:

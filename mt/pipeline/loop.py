@@ -204,8 +204,7 @@ class Loop:
             waiting = {key for key in waiting if (row := self.desk.last_word(key)) and row.state == "NOT_STARTED"}
             if waiting:
                 self.poll.poll(20)
-        shared = self.limits.shared
-        self.crew.release(lambda number: shared.hand_on(self.running.get(number, "")) if shared else [])
+        self.crew.release()
         self.running.clear()
 
     # -- what may start -------------------------------------------------------------------------
@@ -261,7 +260,7 @@ class Loop:
         while self.startable() and not self.draining and not self.limits.room():
             number = self.pick()
             if number is None:
-                return
+                break
             key = self.plan.cases[number]
             reason = self.desk.skip(key, number)
             if reason:
@@ -269,6 +268,7 @@ class Loop:
                 self.take(self.plan.ended(number, "COMPLETED", "SKIP"))
                 continue
             self.launch(number, key)
+        self.limits.settle()
 
     def pick(self) -> int | None:
         """The first ready case whose job group has room and that no other run holds."""
@@ -295,12 +295,13 @@ class Loop:
             number, key.test, key.item, self.plan.item_of(number), row.attempt, row.gen, self.policy.clean,
             record, before,
         )  # fmt: skip
+        places = self.limits.start(group, number)
         if self.desk.send(order):
             self.adopting[key] = number
-        elif not self.crew.order(order, lambda fd: self.poll.register(fd, select.POLLIN)):
+        elif not self.crew.order(order, lambda fd: self.poll.register(fd, select.POLLIN), places):
+            self.limits.end(group, number)
             self.wait_for_room(number, key)
             return
-        self.limits.start(group)
         self.running[number] = group
         self.recorded[key] = row._replace(state="RUNNING")
 
@@ -383,7 +384,7 @@ class Loop:
 
     def freed(self, number: int) -> None:
         """A slot is free again."""
-        self.limits.end(self.running.pop(number))
+        self.limits.end(self.running.pop(number), number)
         if "exclusive" in self.plan.spec_of(number).modes:
             self.desk.release(self.plan.cases[number])
 
@@ -420,7 +421,7 @@ class Loop:
         """Let a case wait for its next attempt: its turn, and before that a pause if the machine was to blame."""
         tried = self.tries.get(number, 0)
         self.tries[number] = tried + 1
-        if row.status == "INFRA":
+        if row.status == "INFRA" or row.state == "LOST":
             self.later[number] = time.monotonic() + retries.pause(tried)
         else:
             self.queue(number)

@@ -21,7 +21,7 @@ from mt import queries
 from mt.area import Area
 from mt.config import Problem
 from mt.db import Store
-from mt.errors import BusyError, MtError
+from mt.errors import BusyError, MtError, StoreError
 from mt.fold import Folder, compact
 from mt.journal import Journal, writer_name
 from mt.locks.alive import keep_alive
@@ -35,13 +35,14 @@ from mt.pipeline.desk import Ground, RunDesk, again_of
 from mt.pipeline.frozen import refuse_frozen
 from mt.pipeline.interrupts import Interrupts
 from mt.pipeline.launchers import Launchers
-from mt.pipeline.limits import Limits, Shared, job_server, slots
+from mt.pipeline.limits import Limits, job_server, slots
 from mt.pipeline.loop import Beat, Loop, Policy, describe_left
 from mt.pipeline.plan import Plan, Selection
 from mt.pipeline.progress import Progress, Shown, say_problem
 from mt.pipeline.ready import setup_of
 from mt.pipeline.record import fold, follow, record, show
 from mt.pipeline.sending import Sender
+from mt.pipeline.sharing import Shared
 from mt.states import exit_status, passed
 from mt.stdio import say
 
@@ -118,7 +119,7 @@ def drive(
         begun()
         hooks.before(area, request.run, first=not past.rows)
         with Interrupts() as interrupts:
-            crew = Crew(setup, store.journal_dir(run_id), mute=request.policy.leave or request.policy.spare)
+            crew = Crew(setup, store.journal_dir(run_id))
             limits = limits_of(area, store, request)
             loop = Loop(plan, crew, limits, interrupts, desk, request.policy, past.rows)
             loop.bump = 1 if past.living else 0
@@ -153,7 +154,8 @@ def flaky(store: Store, run_id: int, rows: Mapping[CaseKey, CaseRow], keys: Iter
 def planned(area: Area, request: Request) -> Plan:
     """The plan of a request, with what was put right in the tests said once."""
     plan = Plan.of(area.tests(), area.spec, request.want)
-    for problem in plan.problems:
+    of_area = [] if request.manner.old else [p for p in area.problems if p.level == "error"]  # of old: said before
+    for problem in dict.fromkeys((*of_area, *plan.problems)):
         request.manner.tell(problem)
     return plan
 
@@ -162,7 +164,7 @@ def recall(ground: Ground, request: Request) -> history.History:
     """What is recorded; cases of dead workers become interrupted ones, and what they left running is ended."""
     ground.folder.fold()
     rows = queries.cases(ground.store, ground.run_id)
-    past = history.sort_out(rows, history.Alive(ground.store.journal_dir(ground.run_id)), again_of(request.again))
+    past = history.sort_out(rows, history.eyes(ground.store, ground.run_id), again_of(request.again))
     if past.dead:
         history.end_leftovers(past.dead)
         with ground.journal.batch() as journal:
@@ -207,7 +209,8 @@ def limits_of(area: Area, store: Store, request: Request) -> Limits:
     configured = area.setting("setup", "max_concurrent_jobs") or ("50" if request.manner.old else None)
     load = request.max_load if request.max_load is not None else load_of(area)
     together = area.limits.max_jobs if request.jobs is None else None
-    shared = Shared(store.lock_path("places").removesuffix(".lock"), together, groups, nested=is_nested(area))
+    locks, what = os.path.join(store.root, "locks"), f"run {request.run}"
+    shared = Shared(locks, together, groups, nested=is_nested(area), what=what)
     spacing = area.limits.launch_delay
     many = slots(request.jobs, configured, served=server is not None)
     return Limits(many, groups, load, server, shared=shared if together or groups else None, spacing=spacing)
@@ -239,6 +242,8 @@ def finish(store: Store, run_id: int) -> None:
         compact(store, run_id)
     except BusyError:
         pass
+    except StoreError as e:
+        say(f"{e.what}; all of it stays as it is")  # the verdict is recorded: whoever ends this run next packs it
 
 
 def join(store: Store, request: Request) -> str:

@@ -110,10 +110,6 @@ class Shared:
         for use in self._forget(case, group):
             use.pool.give(use.place)
 
-    def hand_on(self, group: str) -> list[int]:
-        """The descriptors of the places of one case, for whoever goes on with it when this process leaves."""
-        return [use.place.fd for use in self._forget(None, group) if use.place.fd >= 0]
-
     def _forget(self, case: int | None, group: str) -> list[Use]:
         found = self.used.get((case, group))
         uses = found.pop() if found else []

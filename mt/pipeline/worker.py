@@ -47,6 +47,7 @@ class Worker:
         self.over = False  # no more orders: the controller left or said goodbye
         self.cancelled: Interrupt | None = None
         self.released = False  # the controller has left on purpose
+        self.places: list[int] = []  # what the case takes up among all runs of the area, as descriptors that hold it
         self.null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def serve(self) -> None:
@@ -57,6 +58,7 @@ class Worker:
                 return
             order = json.loads(line)
             row = self.execute(Order(order[0], order[1], order[2], tuple(map(tuple, order[3])), *order[4:]))
+            self.leave_places()
             self.tell({"c": order[0], "row": row})
             if self.released:
                 self.setup.after.alone(row)
@@ -113,13 +115,19 @@ class Worker:
         if not body:
             self.over = True
             return
-        for fd in fds:  # places among all runs of the area, held until this process leaves
+        for fd in fds:
             os.set_inheritable(fd, False)
+            self.places.append(fd)
         self.buffer += body
         lines = self.buffer.split(b"\n")
         if CANCEL in lines:
             self.cancel("cancelled by its controller")
         self.released = self.released or RELEASE in lines
+
+    def leave_places(self) -> None:
+        """The case has ended: its places are only the controller's now, or free when that is gone."""
+        while self.places:
+            os.close(self.places.pop())
 
     def cancel(self, comment: str) -> None:
         """End the running case at the next look; it may be run again."""
@@ -143,13 +151,13 @@ def _received(link: socket.socket, flags: int) -> tuple[bytes, array[int]]:
     return body, fds
 
 
-def work(link: socket.socket, setup: Setup, journal_dir: str, parent: int, *, mute: bool = False) -> int:
+def work(link: socket.socket, setup: Setup, journal_dir: str, parent: int) -> int:
     """The whole life of a worker process; gives its exit status.
 
-    A `mute` one may outlive its controller by intention: it holds no file that
-    somebody reads to its end.
+    It may outlive its controller, so it holds no file that somebody reads to its
+    end: what it has to cry goes to the link, and else into a log of the store.
     """
-    _settle(link, 2 if mute else 1)
+    _settle(link, os.path.join(setup.db, "logs", "workers.log"))
     try:
         writer = writer_name()
         keep_alive(os.path.join(journal_dir, f"{writer}.ndjson"))
@@ -167,7 +175,7 @@ def work(link: socket.socket, setup: Setup, journal_dir: str, parent: int, *, mu
     return 0
 
 
-def _settle(link: socket.socket, silent: int) -> None:
+def _settle(link: socket.socket, log: str) -> None:
     """Cut what ties us to the controller: its terminal, its signals, its locks and its files."""
     os.setsid()
     for sig in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
@@ -182,11 +190,19 @@ def _settle(link: socket.socket, silent: int) -> None:
             except OSError:
                 pass
     null = os.open(os.devnull, os.O_RDWR)
-    for fd in range(silent + 1):
-        os.dup2(null, fd)
+    for fd, to in ((0, null), (1, null), (2, _log(log, null))):
+        os.dup2(to, fd)
     proc.become_subreaper()
     os.chdir("/")
     gc.freeze()
+
+
+def _log(path: str, otherwise: int) -> int:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    except OSError:
+        return otherwise
 
 
 def _cry(link: socket.socket, error: MtError) -> None:
