@@ -62,7 +62,7 @@ def open_area(args: Args, talk: Talk, target: str | None = None, run: str | None
         if e.what.startswith(f"no {config} "):
             raise Refused(2, f"No {config} file found. Giving up.") from e
         if "target" in e.what and asked and not args.has("-reqtarg"):
-            raise Refused(3, f"Invalid target, {e.what}") from e
+            raise Refused(3, f"Invalid target, {e.what.removeprefix('invalid target ')}") from e
         raise Refused(1, ": ".join(filter(None, (e.where, e.what, e.hint)))) from e
     for problem in area.problems:
         if problem.level == "error":

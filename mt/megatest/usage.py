@@ -70,7 +70,7 @@ GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
         ("-actions A,...", "with -remove-keep: print, remove-runs, archive, kill-runs"),
         ("-precmd CMD", "with -remove-keep: write CMD in front of each command line"),
         ("-archive save|save-remove|keep-html|restore", "put data into the archive, or take them out"),
-        ("-rollup", "roll the items up to their tests again"),
+        ("-rollup", "does nothing: tests follow their items by themselves"),
         ("-mark-incompletes", "settle what is recorded as running and has no worker any more"),
         ("-recover-test RUN-ID,TEST-ID", "settle one such test, by what is on disk"),
         ("-update-meta", "read owner, description, tags ... of all tests again"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -159,3 +160,16 @@ def test_a_read_only_area_answers_and_refuses(area: Area) -> None:
     finally:
         subprocess.run(["chmod", "-R", "u+w", str(area.home)], check=True)
     assert how(area) == {"a": "COMPLETED/PASS"}
+
+
+def test_a_target_of_the_wrong_length_is_said_in_one_sentence(area: Area) -> None:
+    """spec/config.md R3: `Invalid target, ...`."""
+    done = area.mt("-run", "-target", "ubuntu", "-runname", "r1", prog="megatest")
+    assert done.status == 3
+    assert "ERROR: Invalid target, 'ubuntu': it has 1 part, the area has 2 keys\n" in done.err
+
+
+def test_the_help_does_not_promise_what_a_command_refuses(area: Area) -> None:
+    """spec/runs.md 5.8: -rollup is disabled, and says so."""
+    assert "is disabled" in old(area, "-rollup").err
+    assert re.search(r"-rollup +does nothing", area.mt("-h", prog="megatest").out)
