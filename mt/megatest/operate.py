@@ -133,9 +133,13 @@ def set_state_status(args: Args, talk: Talk) -> int:
     if not comma:
         talk.error("the parameter to -set-state-status is a comma separated state,status, like COMPLETED,PASS")
         return 0
+    changed = 0
     for run, rows in select(args, here.store, here.area) if here.store is not None else ():
         if rows:
             change(here, run, rows, state, status.partition(",")[0], args.value("-m") or "", talk)
+        changed += len(rows)
+    if not changed:
+        talk.info(1, "nothing is selected: nothing is set (the record of a test with items follows from its items)")
     return 0
 
 

@@ -173,3 +173,12 @@ def test_the_help_does_not_promise_what_a_command_refuses(area: Area) -> None:
     """spec/runs.md 5.8: -rollup is disabled, and says so."""
     assert "is disabled" in old(area, "-rollup").err
     assert re.search(r"-rollup +does nothing", area.mt("-h", prog="megatest").out)
+
+
+def test_a_change_that_hits_nothing_is_said(area: Area) -> None:
+    """spec/runs.md 5.2: the top record of a test with items is not set by hand, and nothing is silent about it."""
+    area.test("a", items={"X": "1 2"})
+    old(area, "-run", "-run-wait")
+    assert "nothing is set" in old(area, "-set-state-status", "COMPLETED,FAIL", "-testpatt", "a/").err
+    assert "nothing is set" not in old(area, "-set-state-status", "COMPLETED,FAIL", "-testpatt", "a/1").err
+    assert how(area) == {"a/1": "COMPLETED/FAIL", "a/2": "COMPLETED/PASS"}
