@@ -12,7 +12,7 @@ import sys
 from mt import __version__, verbs
 from mt.errors import MtError, StoreError, UsageError, why
 from mt.options import parse
-from mt.stdio import open_standard_files, say
+from mt.stdio import drop_output, open_standard_files, output_trouble, say
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         status = 5
     else:
         return status
-    _drop_output()
+    drop_output()
     return status
 
 
@@ -46,8 +46,8 @@ def _answer(words: list[str]) -> int:
     except MtError as e:
         return _failed(e)
     except OSError as e:
-        if e.filename is None and _output_fails():
-            return 5  # `main` says so
+        if e.filename is None and (trouble := output_trouble()):
+            return _failed(StoreError(f"cannot write to standard output: {trouble}"))
         error = StoreError(f"cannot use '{e.filename}': {why(e)}" if e.filename else f"cannot go on: {why(e)}")
         error.__cause__ = e
         return _failed(error)
@@ -115,17 +115,3 @@ def _reader_is_gone() -> bool:
     poll = select.poll()
     poll.register(1, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
-
-
-def _output_fails() -> bool:
-    """Whether what is left in the buffer cannot be written to standard output."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
-
-
-def _drop_output() -> None:
-    """Let what is still in the buffer go nowhere, so that Python says nothing at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -66,6 +66,24 @@ def open_standard_files() -> None:
     sys.stderr = _text(sys.stderr, 2)
 
 
+def output_trouble() -> str:
+    """Why what is left in the buffer cannot be written to standard output; empty when it could be written.
+
+    From then on output goes nowhere, so that Python says nothing at exit.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as e:
+        drop_output()
+        return why(e)
+    return ""
+
+
+def drop_output() -> None:
+    """Let what is still in the buffer, and all that follows, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def _text(stream: TextIO | None, fd: int) -> TextIO:
     if stream is None:
         return open(fd, "w", encoding="utf-8", errors="surrogateescape", closefd=False)

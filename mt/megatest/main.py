@@ -13,7 +13,7 @@ from importlib import import_module
 
 from mt.megatest import words
 from mt.megatest.talk import Refused, Talk
-from mt.stdio import open_standard_files
+from mt.stdio import drop_output, open_standard_files, output_trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,9 +117,12 @@ def answer(args: Args, talk: Talk) -> int:
         talk.say(0, "Received signal 2, cleaning up before exit...")
         return 4
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        drop_output()
         return 141
     except OSError as e:
+        if e.filename is None and (trouble := output_trouble()):
+            talk.error(f"cannot write to standard output: {trouble}")
+            return 1
         talk.error(f"cannot use '{e.filename}': {e.strerror}" if e.filename else str(e))
         return 1
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from mt.errors import MtError, why
 from mt.mtutil import words
 from mt.mtutil.talk import Talk
-from mt.stdio import open_standard_files
+from mt.stdio import drop_output, open_standard_files, output_trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,9 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        drop_output()
         return 141
     except OSError as e:
+        if e.filename is None and (trouble := output_trouble()):
+            talk.error(f"cannot write to standard output: {trouble}")
+            return 1
         talk.error(f"cannot use '{e.filename}': {why(e)}" if e.filename else why(e))
         return 1
     return status or int(talk.failed)
