@@ -132,7 +132,14 @@ def _failed(status: int, text: str) -> int:
 def _there(words: Sequence[str], host: str, env: Mapping[str, str], log: str) -> int:
     import subprocess
 
+    from mt.errors import LaunchError
+    from mt.pipeline.remote import host_word
+
     sys.stderr.flush()
+    try:
+        host_word(host)
+    except LaunchError as e:
+        return _failed(126, e.what)
     try:
         return subprocess.run(["ssh", "-n", host, remote_line(words, env, log, here(env))], check=False).returncode
     except OSError as e:

@@ -19,6 +19,8 @@ from mt.stdio import write_whole
 
 #: what forbids to write a file that is there: it is a link, it is read-only, it runs, nobody reads the FIFO
 _IN_THE_WAY = (errno.ELOOP, errno.EACCES, errno.EPERM, errno.ETXTBSY, errno.ENXIO)
+#: bytes of a file's name
+_LONGEST = 255
 #: files up to this size are kept in memory between the cases of one test
 _SMALL = 64 * 1024
 
@@ -43,6 +45,11 @@ def safe(part: str, what: str) -> str:
     """A name that may become part of a path, or ConfigError."""
     if part.startswith("/") or "\0" in part or any(p in ("..", ".") for p in part.split("/")):
         raise ConfigError(f"bad {what} '{part}': it cannot be part of a path")
+    if len(part) > _LONGEST // 4:  # no character has more bytes
+        for name in part.split("/"):
+            if len(os.fsencode(name)) > _LONGEST:
+                shown = f"{name[:40]}..."
+                raise ConfigError(f"bad {what} '{shown}': longer than {_LONGEST} bytes, so no name of a directory")
     return part
 
 

@@ -61,7 +61,7 @@ def own_load() -> Load:
 
 def ask(hosts: Sequence[str]) -> dict[str, Load]:
     """The loads of those hosts that answer in time."""
-    away = [host for host in hosts if not is_here(host)]
+    away = [host for host in hosts if not is_here(host) and not host.startswith("-")]
     found = {host: own_load() for host in hosts if is_here(host)}
     if away:
         answers = ((host, read_load(text)) for host, text in _answers(away).items())

@@ -7,6 +7,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+def host_word(host: str) -> str:
+    """A host as a word for ssh; raises LaunchError for one that ssh would take for an option."""
+    if not host or host.startswith("-") or any(c.isspace() or c == "\0" for c in host):
+        from mt.errors import LaunchError
+
+        raise LaunchError(f"cannot go to host '{host}': it is no name of a host")
+    return host
+
+
 def login_line(script: str) -> str:
     """The one word for ssh that runs a script with /bin/sh.
 

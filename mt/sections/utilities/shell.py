@@ -123,14 +123,16 @@ def _away(place: Standing, words: list[str], *, typed: bool) -> int:
     import subprocess
     from shlex import join
 
-    from mt.pipeline.remote import entering, login_line
+    from mt.pipeline.remote import entering, host_word, login_line
     from mt.pipeline.standing import is_session
 
-    names = sorted(n for n in place.env if not is_session(n) and n not in (*place.area.blacklist, "PWD"))
+    names = sorted(
+        n for n in place.env if not is_session(n) and n not in (*place.area.blacklist, *place.area.secrets, "PWD")
+    )
     command = join(words) if typed else '"${SHELL:-/bin/sh}"'
     line = login_line(f"{entering(place.row.dir, place.env, names)}exec {command}")
     terminal = ["-t"] if sys.stdin is not None and sys.stdin.isatty() else []
     try:
-        return subprocess.run(["ssh", *terminal, place.row.host, line], check=False).returncode
+        return subprocess.run(["ssh", *terminal, host_word(place.row.host), line], check=False).returncode
     except OSError as e:
         raise LaunchError(f"cannot run 'ssh': {why(e)}") from e
