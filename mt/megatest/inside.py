@@ -153,7 +153,18 @@ class Call:
             self.events += [self.here.event("value", **row) for row in (found.rows if found else ())]
             comment = (found.comment if found else None) or comment
         exits = [int(status)] if state == "end" and status.isdigit() else []
-        self._step(name, clean(state), clean(status), exits=exits, log=self.result["log"], comment=comment)
+        log = self.result["log"]
+        if state != "start" and not (
+            comment and log
+        ):  # one record holds both rows of old: what began it said counts on
+            begun = self._said_of(name)
+            comment, log = comment or str(begun.get("comment", "")), log or str(begun.get("log", ""))
+        self._step(name, clean(state), clean(status), exits=exits, log=log, comment=comment)
+
+    def _said_of(self, name: str) -> dict[str, Any]:
+        """The last event of a step of this attempt."""
+        events = (e for e in reversed(self.here.said()) if e.get("k") == "step" and e.get("name") == name)
+        return next(events, {})
 
     def run_step(self, name: str) -> int:
         """Run the left-over words as a step, by the shell and where we are; gives the code that counts."""

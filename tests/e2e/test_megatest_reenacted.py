@@ -182,3 +182,15 @@ def test_a_change_that_hits_nothing_is_said(area: Area) -> None:
     assert "nothing is set" in old(area, "-set-state-status", "COMPLETED,FAIL", "-testpatt", "a/").err
     assert "nothing is set" not in old(area, "-set-state-status", "COMPLETED,FAIL", "-testpatt", "a/1").err
     assert how(area) == {"a/1": "COMPLETED/FAIL", "a/2": "COMPLETED/PASS"}
+
+
+def test_what_was_said_when_a_step_began_is_there_when_it_has_ended(area: Area) -> None:
+    """spec/runs.md 1.5, 6.1 (QA exit_0): -m and -setlog of the start row, an end row that says nothing of them."""
+    begin = "$MT_MEGATEST -step s1 :state start :status running -m 'at work' -setlog r1.html"
+    area({"tests/a/testconfig": "[setup]\nrunscript main.sh\n", "tests/a/main.sh": f"#!/bin/sh\n{begin}\n\
+        $MT_MEGATEST -step s1 :state end :status 0\n"})  # fmt: skip
+    old(area, "-run", "-run-wait")
+    with closing(sqlite3.connect(f"file:{area.home}/megatest.db?mode=ro", uri=True)) as conn:
+        rows = conn.execute("SELECT state, status, comment, logfile FROM test_steps ORDER BY state DESC").fetchall()
+    assert [row[:2] for row in rows] == [("start", "n/a"), ("end", "0")]
+    assert rows[-1][2:] == ("at work", "r1.html")
