@@ -273,7 +273,7 @@ def run(
         if "run." not in e.what:
             raise
         path = join(store, request)
-        say(f"{e.what.partition(': ')[2]} drives this run: joining it")
+        say(f"{e.what.partition(': held by ')[2] or 'another process'} drives this run: joining it")
         begun()
     run_id = store.create_run(request.run, owner=request.owner)
     if request.policy.leave and taken(store.lock_path(f"run.{run_id}"), path):

@@ -194,3 +194,14 @@ def test_what_was_said_when_a_step_began_is_there_when_it_has_ended(area: Area) 
         rows = conn.execute("SELECT state, status, comment, logfile FROM test_steps ORDER BY state DESC").fetchall()
     assert [row[:2] for row in rows] == [("start", "n/a"), ("end", "0")]
     assert rows[-1][2:] == ("at work", "r1.html")
+
+
+def test_a_second_command_says_who_drives_the_run(area: Area) -> None:
+    """Two `megatest -run` at once on one run: the second hands over and says to whom, in one sentence."""
+    area.test("a", f"touch $MT_RUN_AREA_HOME/begun; {GATE}")
+    with area.start("-run", "-run-wait", *WHERE, prog="megatest") as process:
+        wait_for(area.home / "begun")
+        assert re.search(rf"^mt: pid {process.pid} on \S+ drives this run: joining it$", old(area, "-run").err, re.M)
+        (area.home / "gate").touch()
+        process.communicate(timeout=60)
+    assert how(area) == {"a": "COMPLETED/PASS"}
