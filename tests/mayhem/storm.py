@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +35,9 @@ RAW = f"{TARGET}//raw//byhand"
 
 #: who is killed alone; the death of a step is its case's failure, and rightly so
 VICTIMS = ("controller", "worker", "ask", "value", "write", "set", "watch", "stat", "pack")
+
+#: seconds that a lease lasts without a sign, in areas on disks without locks: longer than anybody is stopped
+LEASE = 12
 
 #: one execution leaves a file when it begins and one at its end; some measure, a few take longer
 STEP = """\
@@ -113,19 +116,14 @@ class Being(NamedTuple):
     who: Process
 
 
-def prepare(area: Area, evidence: Path, cases: int) -> None:
-    """The tests of the area, the run of the writers, and the directory of what is said."""
-    from mt.db import Store
-    from mt.journal import Journal
-    from mt.model import RunKey
-
+def prepare(area: Area, evidence: Path, cases: int, place: Place | None = None) -> None:
+    """The tests of the area, its store made at a place, the run of the writers, and the directory of what is said."""
     (evidence / "marks").mkdir(parents=True)
     area({"step": STEP})
     area.test("t", "$MT_RUN_AREA_HOME/step", items={"N": " ".join(map(str, range(cases)))})
-    store = Store(str(area.home), create=True)
-    run = store.create_run(RunKey(TARGET, "raw"), owner="me")
-    with Journal(store.journal_dir(run)) as journal:
-        journal.emit("case", test="byhand", item="", attempt=1, gen=1, state="COMPLETED", status="PASS")
+    before, home = (place.before, place.area) if place else ((), area.home)
+    words = [*before, sys.executable, str(HERE / "actors.py"), "begin", str(home), str(LEASE)]
+    subprocess.run(words, check=True, env=area.env)
 
 
 class Storm:
@@ -133,7 +131,7 @@ class Storm:
 
     def __init__(
         self, area: Area, evidence: Path, weather: Weather, places: Sequence[Place], lab: Lab | None = None,
-        blows: Mapping[str, Callable[[], None]] | None = None, keep: Sequence[Path] = (),
+        keep: Sequence[Path] = (), prover: Callable[[], Report] | None = None,
     ) -> None:  # fmt: skip
         self.area = area
         self.evidence = evidence
@@ -141,6 +139,7 @@ class Storm:
         self.places = places
         self.lab = lab
         self.keep = keep
+        self.prover = prover or (lambda: prove(area.home, evidence))
         self.draw = random.Random(weather.seed)
         self.later: list[tuple[float, int, Callable[[], None]]] = []
         self.asleep: set[str] = set()  # hosts that are down
@@ -150,7 +149,7 @@ class Storm:
         self.actors = list(self._cast())
         self.blows: dict[str, Callable[[], None]] = {
             "kill": self.kill_one, "team": self.kill_team, "stop": self.stop_one,
-            "crash": self.crash_host, "pause": self.pause_host, **(blows or {}),
+            "crash": self.crash_host, "pause": self.pause_host,
         }  # fmt: skip
 
     # --- who plays ---
@@ -187,7 +186,7 @@ class Storm:
         if actor.line:
             actor.run = actor.line.run
         place = actor.place
-        trace = self.evidence / "all.trace"
+        trace = self.evidence / f"{place.host}.trace"
         env = {**self.area.env, "CHAOS": str(self.evidence), "CHAOS_HOST": place.host, "MT_TRACE": str(trace)}
         words = [*place.before, "env", "-C", str(place.area), *actor.words()]
         with open(self.evidence / f"{actor.name}.err", "ab") as err:
@@ -248,7 +247,7 @@ class Storm:
     def note(self, what: str, *, counts: int = 1, **more: object) -> None:
         """One line of the fault log."""
         row = {"t": round(time.time(), 6), "what": what, "counts": counts, **more}
-        with open(self.evidence / "faults", "a", encoding="utf-8") as f:
+        with open(self.evidence / f"faults.{os.uname().nodename}", "a", encoding="utf-8") as f:
             f.write(json.dumps(row) + "\n")
 
     def kill_one(self) -> None:
@@ -257,12 +256,13 @@ class Storm:
             self.strike(f"kill {being.kind}", [being])
 
     def kill_team(self) -> None:
-        """A controller and everything below it, in any order."""
+        """A controller and all below it, in any order, but steps last: a worker that saw one die calls it a failure."""
         being = self.pick("controller")
         if being:
             team = below(being.pid)
             victims = [b for b in self.beings() if b.pid in team]
             self.draw.shuffle(victims)
+            victims.sort(key=lambda b: b.kind not in ("controller", "worker"))
             self.strike("kill team", victims)
 
     def stop_one(self) -> None:
@@ -330,7 +330,7 @@ class Storm:
             self.calm()
             self.finish()
         print(f"stormed {self.weather.seconds:.0f} s, at rest after {time.monotonic() - end:.1f} s more", flush=True)
-        report = prove(self.area.home, self.evidence)
+        report = self.prover()
         return report._replace(wrongs=[*self.odd, *report.wrongs])
 
     @contextmanager

@@ -143,7 +143,7 @@ def test_the_fault_log_names_whom_a_storm_has_killed(area: Area, tmp_path: Path)
         assert being.kind == "write"
         storm.strike("test", [being])
         assert writer.process.wait(30) == -signal.SIGKILL
-    (row,) = map(json.loads, (evidence / "faults").read_text().splitlines())
+    (row,) = map(json.loads, (evidence / f"faults.{os.uname().nodename}").read_text().splitlines())
     assert row["killed"] == [[os.uname().nodename, writer.process.pid, being.who.start]]
     deaths, faults = proof.deaths_of(evidence)
     assert faults == 1 and list(deaths) == [being.who]
