@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
+from mt.team import make_shared
 from mt.trace import trace
 
 TYPE_CHECKING = False
@@ -122,7 +123,7 @@ class SystemEffects:
 
     def make_directory(self, path: str) -> None:
         """Make a directory with its parents."""
-        os.makedirs(path, exist_ok=True)
+        make_shared(path)
 
     def tests(self, directories: Iterable[str]) -> list[str]:
         """Names of the visible sub-directories with a testconfig; a directory that cannot be listed holds none."""

@@ -110,7 +110,9 @@ def _append(path: str, body: bytes) -> None:
     try:
         fd = os.open(path, flags, 0o666)
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        from mt.team import make_shared
+
+        make_shared(os.path.dirname(path))
         fd = os.open(path, flags, 0o666)
     try:
         size = os.fstat(fd).st_size

@@ -153,6 +153,16 @@ def make_directory(path: str, group: int | None) -> None:
             share(made, group)
 
 
+def make_shared(path: str) -> None:
+    """Make a directory and those above it; below a team's directory they are the team's, and this process joins it."""
+    if os.path.isdir(path):
+        return
+    group = group_above(path)
+    if group is not None:
+        join(group)
+    make_directory(path, group)
+
+
 def share(path: str, group: int) -> None:
     """Give a directory of ours to a group: setgid, and all rights for the group; raises NotPermitted."""
     try:
@@ -188,6 +198,7 @@ def explained(error: MtError) -> MtError:
     if not isinstance(cause, PermissionError):
         return error
     names = [os.fsdecode(n) for n in (cause.filename, cause.filename2) if isinstance(n, str | bytes)]
+    names = [n for n in names if n.startswith("/") and not n.startswith("/proc/")] or error.what.split("'")[1:2]
     found = next((f for f in map(obstacle, names) if f), "")
     text = error.what
     if found and "belongs to" not in text:
@@ -212,7 +223,19 @@ def obstacle(path: str) -> str:
             break
     if not os.access(above, os.W_OK | os.X_OK) or _is_sticky(above, place):
         return above
+    if os.path.isdir(place):
+        return next(_shut(place), "")
     return place if os.path.exists(place) and not os.access(place, os.W_OK) else ""
+
+
+def _shut(path: str) -> Iterator[str]:
+    """Directories at and below a path in which we may not remove anything; looks at 10,000 at most."""
+    from itertools import islice
+
+    for folder, folders, _ in islice(os.walk(path), 10_000):
+        for place in (folder, *(os.path.join(folder, name) for name in folders)):
+            if not os.path.islink(place) and not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+                yield place
 
 
 def _is_sticky(above: str, place: str) -> bool:

@@ -33,10 +33,10 @@ def setup_of(
     pipeline counts, and every file that was there of old is written.
     """
     first = contour or run.target.partition("/")[0]
-    disk = disk_of_team(disk_chooser(area), store.group, first)
+    disk = disk_of_team(area, store.group, first)
     linktree = os.path.join(area.linktree, contour) if contour else area.linktree
     stages = area.setting("setup", "pipefail")
-    open_below(area.linktree, first, store.group)
+    open_below(area.home, area.linktree, first, store.group)
     return Setup(
         run_id=run_id,
         run=run,
@@ -107,10 +107,9 @@ def disk_chooser(area: Area) -> Callable[[TestSpec], str]:
     return choose
 
 
-def disk_of_team(
-    disk: Callable[[TestSpec], str], group: int | None, first: str
-) -> Callable[[TestSpec], str]:  # fmt: skip
-    """The same choice of a disk; what runs make below it is the group's, also where the disk itself is not."""
+def disk_of_team(area: Area, group: int | None, first: str) -> Callable[[TestSpec], str]:
+    """The choice of a disk; what runs make below it is the group's, also where the disk itself is not."""
+    disk = disk_chooser(area)
     if group is None:
         return disk
     seen: set[str] = set()
@@ -118,21 +117,28 @@ def disk_of_team(
     def choose(spec: TestSpec) -> str:
         path = disk(spec)
         if path not in seen:
-            open_below(path, first, group)
+            open_below(area.home, path, first, group)
             seen.add(path)
         return path
 
     return choose
 
 
-def open_below(path: str, first: str, group: int | None) -> None:
-    """Make a directory within a disk or the link tree, so that all that is made in it is the group's."""
+def open_below(home: str, path: str, first: str, group: int | None) -> None:
+    """Make a directory within a disk or the link tree, so that all that is made in it is the group's.
+
+    A disk within the area is given to the group itself, if it is ours; others
+    may hold what is no business of the team.
+    """
     if group is None or first in (".", ".."):
         return
     try:
+        inside = os.path.realpath(path).startswith(os.path.join(os.path.realpath(home), ""))
+        if inside and not team.is_shared(path) and os.stat(path).st_uid == os.geteuid():
+            team.share(path, group)
         team.make_directory(os.path.join(path, first), group)
     except OSError:
-        return  # who makes the run directory says so
+        return  # who makes the run directory says what is wrong
 
 
 class Sources:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from mt.area import Area
-from mt.errors import ConfigError, MtError, NotPermitted
+from mt.errors import ConfigError, MtError, NotPermitted, why
 from mt.model import CaseRow, RunKey
 from mt.pipeline import within
 from mt.testspec import item_path
@@ -46,7 +46,11 @@ class Territory:
         if not os.path.lexists(link):
             return Held(link, "")
         real = os.path.realpath(link)
-        if not os.path.lexists(real):
+        try:
+            os.lstat(real)
+        except PermissionError as e:
+            raise NotPermitted(f"cannot reach '{real}': {why(e)}") from e
+        except OSError:
             return Held(link, "")
         root = real.removesuffix(f"{os.sep}{tail}")
         if root == real or not any(root in roots for roots in self._known(row)):
