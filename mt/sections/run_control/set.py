@@ -59,11 +59,11 @@ def main(opts: Options) -> int:
         done += len(rows)
         if rows:
             refuse_frozen(cases.runs.store, picked.run.id)
+        if rows and not opts.dry_run:
+            set_cases(cases.runs.store, picked.run.id, rows, state, status, opts.message)
         if not opts.quiet:
             for row in rows:
                 say(f"{case_id(picked.run.key, row.key)}: {row.state}/{row.status} -> {state}/{status}")
-        if rows and not opts.dry_run:
-            set_cases(cases.runs.store, picked.run.id, rows, state, status, opts.message)
     return answer(done, opts, "cases")
 
 
