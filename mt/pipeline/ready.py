@@ -93,11 +93,12 @@ def disk_chooser(area: Area) -> Callable[[TestSpec], str]:
         for disk in chooser.look(common):
             if disk.reason:
                 warn(f"[disks] {disk.name} is not used: {disk.reason}")
+    else:  # said here and not for the first case: a worker of the old command says nothing
+        warn("no [disks]: run directories are in tmp_run below the directory of each test")
 
     def choose(spec: TestSpec) -> str:
         entries = spec.disks if spec.disks is not None else common
         if entries is None:
-            warn(f"no [disks]: run directories are in {os.path.join(spec.dir, 'tmp_run')} and its like")
             return os.path.join(spec.dir, "tmp_run")
         try:
             return chooser.choose(entries).path

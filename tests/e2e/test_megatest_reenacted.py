@@ -205,3 +205,13 @@ def test_a_second_command_says_who_drives_the_run(area: Area) -> None:
         (area.home / "gate").touch()
         process.communicate(timeout=60)
     assert how(area) == {"a": "COMPLETED/PASS"}
+
+
+def test_an_area_without_disks_runs_inside_its_tests_and_says_so(area: Area) -> None:
+    """spec/config.md 2.3, 4: `<test source dir>/tmp_run`, with a warning; the files of earlier runs are not copied."""
+    area({"megatest.config": "[fields]\nA TEXT\nB TEXT\n"}).test("a", "ls")
+    for run in ("r1", "r2"):
+        done = old(area, "-run", "-run-wait", where=("-target", TARGET, "-runname", run))
+        assert "no [disks]: run directories are in tmp_run" in done.err
+    assert (area.home / "tests/a/tmp_run" / TARGET / "r1/a/s1.log").is_file()
+    assert not (area.home / "tests/a/tmp_run" / TARGET / "r2/a/tmp_run").exists()
