@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: what a umask must not take from what a team shares
 GROUP = 0o070
 #: what makes a directory a team's
-_SHARED = stat.S_ISGID | stat.S_IWGRP
+SHARED = stat.S_ISGID | stat.S_IWGRP
 _READ_ONLY = 30  # EROFS: no rights help there
 
 
@@ -43,7 +43,7 @@ def group_of(directory: str) -> int | None:
 
 
 def _shares(found: os.stat_result) -> int | None:
-    return found.st_gid if found.st_mode & _SHARED == _SHARED else None
+    return found.st_gid if found.st_mode & SHARED == SHARED else None
 
 
 def is_shared(directory: str) -> bool:
@@ -168,7 +168,7 @@ def share(path: str, group: int) -> None:
     try:
         if os.stat(path).st_gid != group:
             os.chown(path, -1, group)
-        os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | _SHARED | GROUP)  # after chown, which may take setgid
+        os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | SHARED | GROUP)  # after chown, which may take setgid
     except PermissionError as e:
         name = group_name(group)
         hint = f"you must own it and be a member of {name}: id -nG"
@@ -208,6 +208,8 @@ def explained(error: MtError) -> MtError:
 
 def refusal(path: str, what: str) -> NotPermitted:
     """The error for somebody who may not write a file or directory."""
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return NotPermitted(f"{what}: read-only file system")
     return NotPermitted(f"{what}: permission denied ({described(path)})", hint=mending(path))
 
 
@@ -285,31 +287,3 @@ def group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
-
-
-def closed(root: str, group: int, most: int, *, folders: bool = False) -> Iterator[str]:
-    """Paths below a directory that a member of the group could not write; links are not followed.
-
-    Looks at so many things at most; with `folders` only directories count, which
-    is enough to remove or replace what is in them.
-    """
-    todo = [root]
-    while todo and most > 0:
-        place = todo.pop()
-        try:
-            entries = list(os.scandir(place))
-        except OSError:
-            continue
-        for entry in entries:
-            most -= 1
-            try:
-                found = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if stat.S_ISDIR(found.st_mode):
-                todo.append(entry.path)
-                good = found.st_mode & _SHARED == _SHARED
-            else:
-                good = folders or stat.S_ISLNK(found.st_mode) or bool(found.st_mode & stat.S_IWGRP)
-            if not good or (found.st_gid != group and not (folders and not stat.S_ISDIR(found.st_mode))):
-                yield entry.path

@@ -2,7 +2,8 @@
 
 One row for each thing that mt needs: Python and its packages, the area and its files, the store, locks (tried with
 another process, not only asked for), the database (counted up by several processes at once), the clock, free space, and
-the programs that start jobs.  `ok` is good, `warn` can be lived with, `fail` cannot.
+the programs that start jobs, and, where a team owns the area, whether its members may write all of it.  `ok` is good,
+`warn` can be lived with, `fail` cannot.
 
 Outside an area only the machine is looked at, and the file system of the current directory.
 
@@ -272,6 +273,7 @@ def _home() -> Found:
 def _of_area(area: Area) -> Iterator[tuple[str, Found]]:
     yield "link tree", _link_tree(area.linktree)
     yield from _disks(area)
+    yield from _team(area)
     yield from _launchers(area)
     yield "logpro", _program("logpro", "warn", "scripts that call it fail; log rules of steps work without it")
 
@@ -300,6 +302,15 @@ def _disks(area: Area) -> Iterator[tuple[str, Found]]:
         yield "disks", ("fail", f"no disk can be used: [setup] minspace asks for {least:.0f} KiB")
     if not disks:
         yield "disks", ("warn", "no [disks]: runs go into tmp_run of each test's directory")
+
+
+def _team(area: Area) -> Iterator[tuple[str, Found]]:
+    """Whether a team owns the area, and what of it a member could not write."""
+    from mt.teamcheck import findings
+
+    disks = [path.strip() for _, path in area.disks or ()]
+    for name, found in findings(area.home, area.linktree, disks, area.setting("db", "group")):
+        yield name, ("ok" if found.good else "warn", found.text)
 
 
 def _launchers(area: Area) -> Iterator[tuple[str, Found]]:
