@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mt.area import Area
 from mt.errors import ConfigError
@@ -14,10 +14,13 @@ from mt.states import LIVE, verdict
 _BECAUSE = ("PREQ_FAIL", "PREQ_DISCARDED", "BLOCKED")
 
 
-def worth(row: CaseRow, *, named: bool) -> bool:
-    """Whether a case is to run again: any that is over when it was named, else one that is not good."""
+def worth(row: CaseRow, *, named: bool, alive: Callable[[CaseRow], bool]) -> bool:
+    """Whether a case is to run again: any that is over when it was named, else one that is not good.
+
+    A case that runs is over, too, when its worker is dead.
+    """
     if row.state in LIVE:
-        return False
+        return not alive(row)
     return named or verdict(row.state, row.status) in ("bad", "unfinished", "waiting")
 
 

@@ -60,12 +60,14 @@ class Options(CaseOptions):
 def main(opts: Options) -> int:
     """Run again, one run after the other; the worst exit status counts."""
     from mt.pipeline import again
+    from mt.pipeline.history import eyes
 
     cases = Cases(opts, opts.ids)
     said = bool(opts.ids or cases.states or cases.statuses)
     worst, found = 0, 0
     for picked in cases.picked:
-        rows = [row for row in cases.of(picked) if again.worth(row, named=said)]
+        alive = eyes(cases.runs.store, picked.run.id)
+        rows = [row for row in cases.of(picked) if again.worth(row, named=said, alive=alive)]
         if not rows:
             continue
         found += len(rows)
