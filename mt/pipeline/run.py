@@ -13,13 +13,12 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from mt import queries
 from mt.area import Area
-from mt.config import Problem
 from mt.db import Store
 from mt.errors import BusyError, MtError, StoreError
 from mt.fold import Folder, compact
@@ -29,71 +28,21 @@ from mt.locks.filelock import held, is_held
 from mt.model import CaseKey, CaseRow, RunKey
 from mt.pipeline import control, history, hooks
 from mt.pipeline.aftermath import Aftermath
-from mt.pipeline.case import Setup
 from mt.pipeline.crew import Crew
 from mt.pipeline.desk import Ground, RunDesk, again_of
 from mt.pipeline.frozen import refuse_frozen
 from mt.pipeline.interrupts import Interrupts
-from mt.pipeline.launchers import Launchers
-from mt.pipeline.limits import Limits, job_server, slots
-from mt.pipeline.loop import Beat, Loop, Policy, describe_left
-from mt.pipeline.plan import Plan, Selection
-from mt.pipeline.progress import Progress, Shown, say_problem
+from mt.pipeline.loop import Beat, Loop, describe_left
+from mt.pipeline.plan import Plan
 from mt.pipeline.ready import setup_of
 from mt.pipeline.record import fold, follow, record, show
-from mt.pipeline.sending import Sender
-from mt.pipeline.sharing import Shared
+from mt.pipeline.request import Manner, Outcome, Request
+from mt.pipeline.room import limits_of
+from mt.pipeline.sending import sender_of
 from mt.states import exit_status, passed
 from mt.stdio import say
 
-
-class Manner(NamedTuple):
-    """Where `mt run` and the old `megatest -run` differ around the same run.
-
-    `tell` hears of what is wrong with tests, `shown` makes what shows the run
-    from (run, number of cases, slots, quiet); `contour` is one more level of
-    directories.  `old` is what the area does not say: only the last stage of a
-    pipeline counts, 50 cases at once, all files of old in run directories.
-    """
-
-    tell: Callable[[Problem], None] = say_problem
-    shown: Callable[[str, int, int, bool], Shown] = Progress
-    contour: str = ""
-    old: bool = False
-
-
-class Request(NamedTuple):
-    """What one command asks of a run."""
-
-    run: RunKey
-    want: Selection
-    again: dict[str, Any] | None = None
-    jobs: int | None = None
-    max_load: float | None = None
-    policy: Policy = Policy()
-    order: Sequence[CaseKey] = ()
-    quiet: bool = False
-    owner: str = ""
-    manner: Manner = Manner()
-
-
-class Outcome(NamedTuple):
-    """How a command ended: the verdict of its cases, their counts, what cut it short, and how many were flaky."""
-
-    status: int
-    counts: dict[tuple[str, str], int]
-    cut: str
-    secs: float
-    ran: int
-    flaky: int = 0
-
-
-def sender(ground: Ground, setup: Setup) -> Sender | None:
-    """What starts cases by the launchers of the area; None when our own workers run all of them."""
-    launchers = Launchers.of_area(ground.area)
-    if not launchers.settings.launcher and not launchers.settings.patterns:
-        return None
-    return Sender(setup, ground.area.home, ground.area.name, launchers, ground.journal.emit_row)
+__all__ = ["Manner", "Outcome", "Request", "drive", "planned", "run"]
 
 
 def nothing() -> None:
@@ -109,12 +58,11 @@ def drive(
     run_id = store.create_run(request.run, owner=request.owner)
     with controlled(store, run_id) as ground_of, ground_of(area, request.run) as ground:
         refuse_frozen(store, run_id)
-        refuse_frozen(store, run_id)
         plan = planned(area, request)
         past = recall(ground, request)
         setup = setup_of(area, store, run_id, request.run, contour=request.manner.contour, old=request.manner.old)
         after = Aftermath(area, store, run_id, request.run, setup.linktree)
-        desk = RunDesk(ground, plan, past.living, after, sender(ground, setup))
+        desk = RunDesk(ground, plan, past.living, after, sender_of(area, setup, ground.journal.emit_row))
         desk.register(key for key in plan.cases if key not in past.rows)
         begun()
         hooks.before(area, request.run, first=not past.rows)
@@ -125,7 +73,7 @@ def drive(
             loop.bump = 1 if past.living else 0
             loop.prefer(request.order)
             progress = request.manner.shown(str(request.run), len(plan.cases), limits.slots, request.quiet)
-            beats = loop.beats(past.kept, past_of(past.living))
+            beats = loop.beats(past.kept, [row.key for row in past.living])
             kept = record(beats, ground.journal)
             folded = fold(kept, ground.folder)
             followed = follow(folded, after, ground.folder)
@@ -174,11 +122,6 @@ def recall(ground: Ground, request: Request) -> history.History:
     return past
 
 
-def past_of(living: Sequence[CaseRow]) -> list[CaseKey]:
-    """The keys of rows."""
-    return [row.key for row in living]
-
-
 @contextmanager
 def controlled(store: Store, run_id: int) -> Iterator[Callable[[Area, RunKey], Any]]:
     """Be the one controller of a run for the block."""
@@ -200,35 +143,6 @@ def controlled(store: Store, run_id: int) -> Iterator[Callable[[Area, RunKey], A
 
     with held(store.lock_path(f"run.{run_id}"), wait=False, what="controls the run"):
         yield ground
-
-
-def limits_of(area: Area, store: Store, request: Request) -> Limits:
-    """Slots, groups, load and make's tokens for a request."""
-    server = None if request.jobs else job_server(os.environ.get("MAKEFLAGS", ""))
-    groups = {k: int(float(v)) for k, v in area.config.items("jobgroups") if v.replace(".", "", 1).strip().isdigit()}
-    configured = area.setting("setup", "max_concurrent_jobs") or ("50" if request.manner.old else None)
-    load = request.max_load if request.max_load is not None else load_of(area)
-    together = area.limits.max_jobs if request.jobs is None else None
-    locks, what = os.path.join(store.root, "locks"), f"run {request.run}"
-    shared = Shared(locks, together, groups, nested=is_nested(area), what=what)
-    spacing = area.limits.launch_delay
-    many = slots(request.jobs, configured, served=server is not None)
-    return Limits(many, groups, load, server, shared=shared if together or groups else None, spacing=spacing)
-
-
-def is_nested(area: Area) -> bool:
-    """Whether we were started by a running test of this very area."""
-    above = os.environ.get("MT_RUN_AREA_HOME", "")
-    return "MT_CMDINFO" in os.environ and os.path.realpath(above) == os.path.realpath(area.home)
-
-
-def load_of(area: Area) -> float | None:
-    """`[jobtools] maxload` in load per processor, for the whole machine; none when it is not set."""
-    per_core = area.setting("jobtools", "maxload")
-    try:
-        return max(float(per_core), 0.5) * (os.cpu_count() or 1) if per_core else None
-    except ValueError:
-        return None
 
 
 def finish(store: Store, run_id: int) -> None:

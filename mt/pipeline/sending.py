@@ -16,9 +16,10 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
+from mt.area import Area
 from mt.errors import why
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import casedir, caseenv, control
@@ -52,7 +53,9 @@ class Parcel(NamedTuple):
 class Sender:
     """Starts cases by launchers, and tells which of them could not be started."""
 
-    def __init__(self, setup: Setup, home: str, suite: str, launchers: Launchers, record: Any) -> None:
+    def __init__(
+        self, setup: Setup, home: str, suite: str, launchers: Launchers, record: Callable[[str, Any], object]
+    ) -> None:
         self.setup = setup
         self.home = home
         self.suite = suite
@@ -111,6 +114,14 @@ class Sender:
         """Ask for the end of everything that was started and may still run."""
         for key in self.sent:
             control.ask_kill(self.setup.kill_dir, key, "the controller", "cancelled")
+
+
+def sender_of(area: Area, setup: Setup, record: Callable[[str, Any], object]) -> Sender | None:
+    """What starts cases by the launchers of an area; None when our own workers run all of them."""
+    launchers = Launchers.of_area(area)
+    if not launchers.settings.launcher and not launchers.settings.patterns:
+        return None
+    return Sender(setup, area.home, area.name, launchers, record)
 
 
 def _spawn(argv: tuple[str, ...], env: dict[str, str], cwd: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
