@@ -54,7 +54,7 @@ class Mount(NamedTuple):
     @property
     def shared(self) -> bool:
         """Whether other machines surely or probably write it too."""
-        return self.type in NETWORK or self.type.startswith("fuse.")
+        return self.type in NETWORK or self.type == "fuse" or self.type.startswith("fuse.")
 
 
 class Fit(NamedTuple):

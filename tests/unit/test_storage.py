@@ -96,7 +96,7 @@ def test_what_somebody_chose_counts_on_mounts_like_the_one_where_he_did() -> Non
     assert mismatch(wished(DIRECT, Mount("newfs"), "x"), Mount("newfs")) is None
 
 
-@pytest.mark.parametrize("kind", ["nfs", "nfs4", "fuse.sshfs", "cifs", "lustre", "9p"])
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "fuse", "fuse.sshfs", "cifs", "lustre", "9p"])
 def test_wal_on_a_network_disk_cannot_be_chosen(kind: str) -> None:
     with pytest.raises(ConfigError, match="network disk, WAL breaks databases there"):
         wished(DIRECT, Mount(kind), "[db] mode")
