@@ -61,7 +61,7 @@ class Setup(NamedTuple):
     every_stage: bool
     environment_files: Callable[[str, Mapping[str, str], caseenv.Shared], None]
     case_values: Callable[[Mapping[str, str], Iterable[str]], dict[str, str]]
-    summary: bool
+    old: bool
     contour: str
     after: After
     rules: infra.Rules
@@ -181,7 +181,7 @@ class CaseRun:
         row = self.finish(
             self.excused(Interrupt(*saying.final(so_far, saying.said(self.order.attempt), self.overruled)))
         )
-        if row.status != "PASS" or self.setup.summary:
+        if row.status != "PASS" or self.setup.old:
             summary.write(real, row, self.setup.run)
         return row
 
@@ -278,7 +278,11 @@ class CaseRun:
         finally:
             os.close(out)
         if ended.exits != (0,):
-            raise MtError(f"cannot copy test directory '{spec.dir}': {verdict.describe(ended.exits)} of testcopycmd")
+            trouble = f"cannot copy test directory '{spec.dir}': {verdict.describe(ended.exits)} of testcopycmd"
+            if not self.setup.old:
+                raise MtError(trouble)
+            with open(LAUNCH_LOG, "a", encoding="utf-8", errors="surrogateescape") as log:
+                log.write(f"ERROR: {trouble}\n")
 
     # -- script and steps -----------------------------------------------------------------------
 

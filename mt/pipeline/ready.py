@@ -52,7 +52,7 @@ def setup_of(
         limit=limit_of(area),
         every_stage=not old if stages is None else stages != "no",
         environment_files=EnvironmentFiles(area, csh=old).write,
-        summary=old,
+        old=old,
         case_values=CaseVariables(area, caseenv.shell_echo).of,
         contour=contour,
         after=Aftermath(area, store, run_id, run, linktree),

@@ -84,7 +84,7 @@ class Sender:
         env.update(spec.prelaunch)
         parcel = Parcel(
             self.home, s.run.target, s.run.name, s.run_id, order._replace(gen=row.gen, clean=False), s.contour,
-            s.summary,
+            s.old,
         )  # fmt: skip
         job = (caseenv.callback(), "-m", f"{self.suite}:{key.test}:{key.item}", "-execute", parcel.packed())
         self._start(key, row, launcher, launcher.argv(job), launcher.environment(env), where.real)

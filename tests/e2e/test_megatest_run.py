@@ -486,3 +486,14 @@ def test_workers_that_go_on_alone_keep_their_places(area: Area) -> None:
         (area.home / "gate").touch()
         process.communicate(timeout=60)
     assert how(area, run="r2") == {"b": "COMPLETED/PASS"}
+
+
+def test_a_copy_command_that_fails_is_logged_and_the_test_runs(area: Area) -> None:
+    """spec/config.md 2.1: testcopycmd; a case of `mt run` is INFRA then."""
+    copy = "[setup]\ntestcopycmd cp -r TEST_SRC_PATH/. TEST_TARG_PATH; exit 3"
+    area({"megatest.config": area.read("megatest.config").replace("[setup]", copy)})
+    area.test("t", "test -e testconfig")
+    run(area)
+    assert how(area) == {"t": "COMPLETED/PASS"}
+    assert "ERROR: cannot copy test directory" in (area.home / "lt" / TARGET / "r1/t/mt_launch.log").read_text()
+    assert area.mt("run", "-t", TARGET, "-r", "r2", "-q").status == 8
