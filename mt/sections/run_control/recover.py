@@ -1,10 +1,10 @@
 """look for lost tests: adopt what lives, settle what is dead, say what is lost
 
 For runs that nobody drives, all of them unless some are named.  A case that counts as running is one of three things.
-Its worker lives: the next `mt run` adopts it.  Its worker is provably dead: the case is INCOMPLETE, the same `mt run` starts
-it again, and what it left running is ended.  Or nobody here can prove either, as where locks do not work between hosts:
-then it is watched for --patience seconds, and without a sign of life it is LOST, neither failed nor running.  What a lost
-case still tells counts when it arrives, and one that shows life again is RUNNING again.
+Its worker lives: the next `mt run` adopts it.  Its worker is provably dead: the case is INCOMPLETE, the same `mt run`
+starts it again, and what it left running is ended.  Or nobody here can prove either, as where locks do not work between
+hosts: then it is watched for --patience seconds, and without a sign of life it is LOST, neither failed nor running.
+What a lost case still tells counts when it arrives, and one that shows life again is RUNNING again.
 
 One row for each case that was looked at, with the evidence.  No clocks of two machines are compared.
 
