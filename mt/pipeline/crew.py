@@ -13,6 +13,7 @@ import json
 import os
 import resource
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -96,6 +97,8 @@ class Crew:
             try:
                 ours.close()
                 status = work(theirs, self.setup, self.journal_dir, parent)
+            except BaseException:  # a bug: it must be seen, though only the worker dies of it
+                sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(status)
         theirs.close()

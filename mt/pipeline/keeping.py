@@ -140,6 +140,8 @@ def cuts(store: Store, run: RunRow, land: Territory, policy: Policy, spared: set
             continue
         where = land.find(run.key, row)
         if not where.real:
+            if level == NONE and territory.leads_nowhere(where.link):
+                yield Cut(row, where, level, (), 0)
             continue
         if level == NONE and below(where.real) is not None:
             level = LOGS  # or nobody would find the sub-run any more

@@ -104,6 +104,15 @@ def of_run(home: str, run: RunKey) -> Territory:
         return Territory(Area.open(home))
 
 
+def leads_nowhere(link: str) -> bool:
+    """Whether somebody died between removing a run directory and its link; not so when its disk is not mounted."""
+    try:
+        target = os.path.join(os.path.dirname(link), os.readlink(link))
+    except OSError:
+        return False
+    return not os.path.lexists(target) and os.path.isdir(os.path.dirname(target))
+
+
 # -- what is there
 
 

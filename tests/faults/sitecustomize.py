@@ -9,6 +9,8 @@
     calls   the names of the operations that count; absent: all that change something
     state   a file that holds the counter; every operation that failed is a line of `<state>.log`
 
+`FAULTY_CLOCK` is a seed: then the wall clock jumps by days.
+
 It knows nothing of mt, and mt knows nothing of it.  What C libraries write
 (SQLite) does not come by here; tests/faults/shim.c is for that.
 """
@@ -23,6 +25,7 @@ import json
 import os
 import random
 import struct
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -123,10 +126,18 @@ def install(disk: Disk) -> None:
 
     for call in (*CHANGING, *READING):
         if call not in ("open", "open-read"):
-            setattr(os, call, wrapped(disk, call, getattr(os, call)))
-    os.open = low_open
+            put(call, wrapped(disk, call, getattr(os, call)))
+    put("open", low_open)
     opened = high_open(disk, io.open)
     builtins.open = io.open = opened
+
+
+def put(call: str, operation: Callable[..., Any]) -> None:
+    """Put a function in the place of one of `os`, with all that `os` says of what it can."""
+    for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+        if getattr(os, call) in able:
+            able.add(operation)
+    setattr(os, call, operation)
 
 
 def high_open(disk: Disk, plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,10 +180,24 @@ def high_open(disk: Disk, plain: Callable[..., Any]) -> Callable[..., Any]:
     return opened
 
 
+def shake_clock(seed: int) -> None:
+    """Let the wall clock jump by a day and back, at one of a few calls; the monotonic clock goes on."""
+    plain, plain_ns = time.time, time.time_ns
+    draw = random.Random(seed * 1_000_003 + os.getpid())
+
+    def jump() -> int:
+        return draw.choice((0, 0, -86_400, 86_400))
+
+    time.time = lambda: plain() + jump()
+    time.time_ns = lambda: plain_ns() + jump() * 1_000_000_000
+
+
 def _begin() -> None:
-    said = os.environ.get("FAULTY_DISK")
-    if said:
-        install(Disk(json.loads(said)))
+    disk, clock = os.environ.get("FAULTY_DISK"), os.environ.get("FAULTY_CLOCK")
+    if disk:
+        install(Disk(json.loads(disk)))
+    if clock:
+        shake_clock(int(clock))
 
 
 _begin()
