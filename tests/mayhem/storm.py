@@ -4,6 +4,8 @@ The seed decides about faults and moments; what the machine does in between it
 does not, so a seed repeats a kind of weather rather than a day.  Whoever is hit
 is written to `faults` *before* it is hit, with host, pid and start, and the
 proof believes a lock to be free only from then on.
+
+    python tests/mayhem/storm.py AREA EVIDENCE SEED SECONDS CASES      a storm of this machine alone, without the proof
 """
 
 from __future__ import annotations
@@ -18,16 +20,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from testarea import TARGET, Area
+from testarea import TARGET, Area, clean_env
 
 from mayhem.hosts import Lab, parent_of
-from mayhem.proof import Process, Report, Wrong, prove, state_of
+from mayhem.proof import Process, Report, Wrong, state_of
 
 BIN = Path(sys.executable).parent
 HERE = Path(__file__).resolve().parent
@@ -127,19 +129,18 @@ def prepare(area: Area, evidence: Path, cases: int, place: Place | None = None) 
 
 
 class Storm:
-    """Actors and faults in one area; `play` is all of it."""
+    """Actors and faults in one area; `play` is all of it, `env` the environment of a new login."""
 
     def __init__(
-        self, area: Area, evidence: Path, weather: Weather, places: Sequence[Place], lab: Lab | None = None,
-        keep: Sequence[Path] = (), prover: Callable[[], Report] | None = None,
+        self, env: Mapping[str, str], evidence: Path, weather: Weather, places: Sequence[Place],
+        lab: Lab | None = None, keep: Sequence[Path] = (),
     ) -> None:  # fmt: skip
-        self.area = area
+        self.env = env
         self.evidence = evidence
         self.weather = weather
         self.places = places
         self.lab = lab
         self.keep = keep
-        self.prover = prover or (lambda: prove(area.home, evidence))
         self.draw = random.Random(weather.seed)
         self.later: list[tuple[float, int, Callable[[], None]]] = []
         self.asleep: set[str] = set()  # hosts that are down
@@ -187,7 +188,7 @@ class Storm:
             actor.run = actor.line.run
         place = actor.place
         trace = self.evidence / f"{place.host}.trace"
-        env = {**self.area.env, "CHAOS": str(self.evidence), "CHAOS_HOST": place.host, "MT_TRACE": str(trace)}
+        env = {**self.env, "CHAOS": str(self.evidence), "CHAOS_HOST": place.host, "MT_TRACE": str(trace)}
         words = [*place.before, "env", "-C", str(place.area), *actor.words()]
         with open(self.evidence / f"{actor.name}.err", "ab") as err:
             actor.process = subprocess.Popen(
@@ -318,8 +319,14 @@ class Storm:
 
     # --- the play ---
 
-    def play(self) -> Report:
+    def play(self, prover: Callable[[], Report]) -> Report:
         """Storm, rest, proof."""
+        self.blow()
+        report = prover()
+        return report._replace(wrongs=[*self.odd, *report.wrongs])
+
+    def blow(self) -> None:
+        """Storm, and rest."""
         end = time.monotonic() + self.weather.seconds
         with self.cleaned():
             while time.monotonic() < end:
@@ -330,8 +337,6 @@ class Storm:
             self.calm()
             self.finish()
         print(f"stormed {self.weather.seconds:.0f} s, at rest after {time.monotonic() - end:.1f} s more", flush=True)
-        report = self.prover()
-        return report._replace(wrongs=[*self.odd, *report.wrongs])
 
     @contextmanager
     def cleaned(self) -> Iterator[None]:
@@ -454,3 +459,19 @@ def below(pid: int) -> set[int]:
                 found.add(int(word))
                 todo.append(int(word))
     return found
+
+
+def main(words: list[str]) -> int:
+    """Storm in an area that is prepared, and print what was odd as JSON."""
+    area, evidence, seed, seconds, cases = words
+    (Path(evidence) / "marks").mkdir(parents=True, exist_ok=True)
+    weather = Weather(int(seed), float(seconds), int(cases), lines=1, writers=1, pace=1.0)
+    env = clean_env(Path(evidence) / "home") | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    storm = Storm(env, Path(evidence), weather, [Place(os.uname().nodename, (), Path(area))])
+    storm.blow()
+    print(json.dumps(storm.odd))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

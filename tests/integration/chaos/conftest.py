@@ -51,7 +51,9 @@ def keep(evidence: Path, area: Area, seed: int) -> Path:
     """Put what was found where no later run of the tests removes it."""
     place = KEPT / f"{seed}-{os.getpid()}"
     shutil.copytree(evidence, place / "evidence", dirs_exist_ok=True)
-    shutil.copytree(area.home / ".mtdb", place / "area" / ".mtdb", dirs_exist_ok=True)
+    if (area.home / ".mtdb").exists():
+        shutil.copytree(area.home / ".mtdb", place / "area" / ".mtdb", dirs_exist_ok=True)
+    (place / "area").mkdir(exist_ok=True)
     for name in ("megatest.config", "runconfigs.config", "step", "tests"):
         copy = shutil.copytree if (area.home / name).is_dir() else shutil.copyfile
         copy(area.home / name, place / "area" / name)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mayhem.proof import Report
+from mayhem.proof import Report, prove
 from mayhem.storm import Place, Storm, Weather, prepare
 from testarea import CONFIG, Area
 
@@ -51,7 +51,7 @@ def fill(file: Path) -> None:
 def stormy(area: Area, evidence: Path, weather: Weather) -> Report:
     prepare(area, evidence, weather.cases)
     ballast = area.home.parent / "ballast"
-    storm = Storm(area, evidence, weather, [Place(os.uname().nodename, (), area.home)])
+    storm = Storm(area.env, evidence, weather, [Place(os.uname().nodename, (), area.home)])
 
     def full() -> None:
         storm.note("full")
@@ -60,7 +60,7 @@ def stormy(area: Area, evidence: Path, weather: Weather) -> Report:
 
     storm.blows["full"] = full
     storm.allowed |= {1, 3, 50}  # no space for a run directory is said, not suffered
-    return storm.play()
+    return storm.play(lambda: prove(area.home, evidence))
 
 
 def test_nothing_is_lost_on_a_disk_that_is_full_now_and_then(

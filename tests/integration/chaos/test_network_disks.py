@@ -79,8 +79,8 @@ def stormy(share: Share, area: Area, evidence: Path, places: list[Place], weathe
         assert said["mode in force"][0] == "ok" and said["mode in force"][1].startswith(MODES[kind]), said
         assert TYPES[kind] in said["file system"][1], said
     assert json.loads(area.read(".mtdb/AREA"))["mode"] == MODES[kind]
-    storm = Storm(area, evidence, weather, places, share.lab, prover=lambda: proved(share, area, evidence, places[0]))
-    return storm.play()
+    storm = Storm(area.env, evidence, weather, places, share.lab)
+    return storm.play(lambda: proved(share, area, evidence, places[0]))
 
 
 @pytest.mark.chaos

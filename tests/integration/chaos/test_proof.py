@@ -130,7 +130,7 @@ def test_a_process_that_is_left_behind_is_found(area: Area) -> None:
 def test_the_fault_log_names_whom_a_storm_has_killed(area: Area, tmp_path: Path) -> None:
     evidence = tmp_path / "evidence"
     prepare(area, evidence, 1)
-    storm = Storm(area, evidence, Weather(1, 0), [Place(os.uname().nodename, (), area.home)])
+    storm = Storm(area.env, evidence, Weather(1, 0), [Place(os.uname().nodename, (), area.home)])
     writer = storm.actors[0]
     with storm.cleaned():
         storm.start(writer)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from mayhem.hosts import Lab
-from mayhem.proof import Report
+from mayhem.proof import Report, prove
 from mayhem.storm import Place, Storm, Weather, prepare
 from testarea import Area
 
@@ -21,14 +21,16 @@ ON_HOSTS = ("kill", "kill", "team", "stop", "crash", "pause")
 
 def on_one_machine(area: Area, evidence: Path, weather: Weather) -> Report:
     prepare(area, evidence, weather.cases)
-    return Storm(area, evidence, weather, [Place(os.uname().nodename, (), area.home)]).play()
+    storm = Storm(area.env, evidence, weather, [Place(os.uname().nodename, (), area.home)])
+    return storm.play(lambda: prove(area.home, evidence))
 
 
 def on_hosts(area: Area, evidence: Path, weather: Weather, lab: Lab, keep: Path) -> Report:
     prepare(area, evidence, weather.cases)
     lab.up("h1", "h2", "h3", keep=[keep])
     places = [Place(name, tuple(lab.on(name)), area.home) for name in lab.names]
-    return Storm(area, evidence, weather._replace(faults=ON_HOSTS), places, lab, keep=[keep]).play()
+    storm = Storm(area.env, evidence, weather._replace(faults=ON_HOSTS), places, lab, [keep])
+    return storm.play(lambda: prove(area.home, evidence))
 
 
 def test_nothing_is_lost_on_one_machine(area: Area, evidence: Path, seed: int, judge: Judge) -> None:
