@@ -2,11 +2,14 @@
 # make install  for everybody: PREFIX=/usr/local    make uninstall
 # make man      write the pages again               make bench, make chaos, make clean
 #
+# make chaos MINUTES=10    kills at random; INSTALL=no keeps it from installing network file systems with apt-get
+#
 # Two environments are made as needed: .venv with the tools of developers, build/venv
 # with mt alone.  PYTHON=... chooses the interpreter.
 
 PREFIX = /usr/local
 DESTDIR =
+MINUTES = 10
 -include config.mk
 
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
@@ -30,7 +33,8 @@ bench: .venv/ready
 	for file in tests/bench/bench_*.py; do echo "== $$file"; .venv/bin/python "$$file" || exit; done
 
 chaos: .venv/ready
-	.venv/bin/python -m pytest -m chaos -n 0 -s $(ARGS)
+	-test "$(INSTALL)" = no || scripts/chaos-tools
+	MT_CHAOS_MINUTES=$(MINUTES) .venv/bin/python -m pytest -m chaos -n 0 -s -rs $(ARGS)
 
 man: .venv/ready
 	.venv/bin/python scripts/mkman

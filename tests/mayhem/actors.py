@@ -18,7 +18,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -163,7 +163,14 @@ def pack(area: str, run: str, file: str) -> None:
         rest()
 
 
-KINDS = {"begin": begin, "pack": pack, "write": write, "set": set_by_hand, "watch": watch, "stat": stat}
+KINDS: dict[str, Callable[..., None]] = {
+    "begin": begin,
+    "pack": pack,
+    "write": write,
+    "set": set_by_hand,
+    "watch": watch,
+    "stat": stat,
+}
 
 if __name__ == "__main__":
     KINDS[sys.argv[1]](*sys.argv[2:])
