@@ -115,13 +115,27 @@ class Lease(Held):
 
 
 def current(path: str) -> Claim:
-    """The claim that counts now."""
+    """The claim that counts now.
+
+    A client may show a list of the directory that is old, 20 s on sshfs; what is
+    not in it is asked for by name, which makes most of them ask the server.
+    """
     try:
         names = set(os.listdir(path))
     except FileNotFoundError:
         return Claim(0, True)
     number = max((int(n) for n in names if n.isdigit()), default=0)
-    return Claim(number, not number or f"{number}{_FREE}" in names)
+    while _is_there(path, number + 1):
+        number += 1
+    return Claim(number, not number or f"{number}{_FREE}" in names or _is_there(path, f"{number}{_FREE}"))
+
+
+def _is_there(path: str, name: int | str) -> bool:
+    try:
+        os.close(os.open(os.path.join(path, str(name)), os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _acquire(path: str, wait: float | bool, what: str, seconds: float) -> int:
