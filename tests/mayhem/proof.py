@@ -6,7 +6,8 @@ AREA is at rest: nobody works in it any more.  EVIDENCE is the directory in
 which `storm` kept what the actors said: `*.acks` (tokens of events whose writer
 was told that they are written), `*.seen` (looks at states), `*.trace` (MT_TRACE,
 one for each host), `faults.*` (who was killed when), `*.err` (stderr of all).
-All hosts have one clock, so that what two of them did can be put in order.
+Simulated hosts have one clock, so that what two of them did can be put in
+order; where the clocks of hosts may differ the file `slack` says by how much.
 
 The journals are read here once more by a few lines of their own, not by mt's.
 A rule that is broken is a `Wrong`: its name, and what was found.
@@ -165,33 +166,46 @@ def check_moves(seen: Iterable[Sequence[Any]]) -> list[Wrong]:
 # --- exclusion --------------------------------------------------------------
 
 
-def check_exclusion(trace: Iterable[Mapping[str, Any]], deaths: Mapping[Process, float]) -> list[Wrong]:
-    """No lock was taken while a process that was not killed before held it; `trace` in the order of the events.
+def check_exclusion(
+    trace: Iterable[Mapping[str, Any]], deaths: Mapping[Process, float], slack: float = 0.0
+) -> list[Wrong]:
+    """No lock was taken while a process held it that had not been killed before.
 
     The same for leases: none runs out in a storm, whose pauses are shorter.
+    `slack` is by how many seconds the clocks of two hosts may differ.
     """
-    holders: dict[str, Process] = {}
     wrongs = []
-    for row in trace:
-        if row["ev"] != "lock" or row["op"] not in ("acquire", "release"):
-            continue
-        who, lock = Process(row["host"], row["pid"], row["start"]), in_store(row["what"])
-        had = holders.get(lock)
-        if row["op"] == "release":
-            if had == who:
-                del holders[lock]
-            else:
-                wrongs.append(Wrong("exclusion", f"{who} gave back {lock}, which {had} held, at {row['t']}"))
-        else:
-            if had and deaths.get(had, float("inf")) > row["t"]:
-                wrongs.append(Wrong("exclusion", f"{who} took {lock}, which {had} held, at {row['t']}"))
-            holders[lock] = who
+    for lock, held in holdings(trace, deaths).items():
+        until, had = 0.0, None
+        for begin, end, who in sorted(held):
+            if until > begin + slack:
+                wrongs.append(Wrong("exclusion", f"{who} took {lock} at {begin}, which {had} held until {until}"))
+            if end >= until:
+                until, had = end, who
     return wrongs
+
+
+def holdings(
+    trace: Iterable[Mapping[str, Any]], deaths: Mapping[Process, float]
+) -> dict[str, list[tuple[float, float, Process]]]:
+    """lock -> (begin, end, process) of each time that it was held; to its death, or for ever, who never gave it back."""
+    found: dict[str, list[tuple[float, float, Process]]] = defaultdict(list)
+    begun: dict[tuple[str, Process], float] = {}
+    for row in trace:
+        if row["ev"] == "lock" and row["op"] in ("acquire", "release"):
+            who, lock = Process(row["host"], row["pid"], row["start"]), in_store(row["what"])
+            if row["op"] == "acquire":
+                begun[lock, who] = row["t"]
+            elif (lock, who) in begun:
+                found[lock].append((begun.pop((lock, who)), row["t"], who))
+    for (lock, who), begin in begun.items():
+        found[lock].append((begin, deaths.get(who, float("inf")), who))
+    return found
 
 
 def in_store(path: str) -> str:
     """A path from `.mtdb` on: the area may be mounted at different places."""
-    return path.rpartition("/.mtdb/")[2]
+    return path.rpartition("/.mtdb/")[2] or path
 
 
 def check_dead(trace: Iterable[Mapping[str, Any]], deaths: Mapping[Process, float]) -> list[Wrong]:
@@ -408,7 +422,8 @@ def looked_at(area: Path, evidence: Path) -> Report:
         wrongs += check_moves(map(json.loads, filter(None, seen)))
     deaths, faults = deaths_of(evidence)
     trace = sorted(map(json.loads, lines_of(evidence.glob("*.trace"))), key=lambda row: row["t"])
-    wrongs += check_exclusion(trace, deaths)
+    slack = evidence / "slack"
+    wrongs += check_exclusion(trace, deaths, float(slack.read_text()) if slack.exists() else 0.0)
     wrongs += check_dead(trace, deaths)
     marks = [read_mark(name) for name in os.listdir(evidence / "marks")]
     driven = {mark.run for mark in marks}

@@ -69,6 +69,7 @@ class Weather(NamedTuple):
     writers: int = 2
     lines: int = 2  # runs that are driven at the same time, each by two controllers, and one by the old command
     slots: int = 2
+    patience: float = 40.0  # seconds that a controller may take to end when all is calm
     pace: float = 0.15  # seconds between two faults, in the mean
     faults: tuple[str, ...] = ("kill", "kill", "kill", "team", "stop")
 
@@ -364,7 +365,7 @@ class Storm:
                     self.ended(actor, 30)
         for actor in self.actors:
             if actor.process and actor.line:
-                self.ended(actor, 40)
+                self.ended(actor, self.weather.patience)
 
     def ended(self, actor: Actor, patience: float) -> None:
         """Wait for the end of a process; one that does not end is a wrong."""
@@ -398,7 +399,7 @@ class Storm:
             self.start(actor)
             assert actor.process
             try:
-                statuses.append(actor.process.wait(60))
+                statuses.append(actor.process.wait(self.weather.patience + 20))
             except subprocess.TimeoutExpired:
                 self.odd.append(Wrong("hang", f"{run} does not end: {self.portrait()}"))
                 return
@@ -465,7 +466,7 @@ def main(words: list[str]) -> int:
     """Storm in an area that is prepared, and print what was odd as JSON."""
     area, evidence, seed, seconds, cases = words
     (Path(evidence) / "marks").mkdir(parents=True, exist_ok=True)
-    weather = Weather(int(seed), float(seconds), int(cases), lines=1, writers=1, pace=1.0)
+    weather = Weather(int(seed), float(seconds), int(cases), lines=1, writers=1, pace=1.0, patience=240)
     env = clean_env(Path(evidence) / "home") | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     storm = Storm(env, Path(evidence), weather, [Place(os.uname().nodename, (), Path(area))])
     storm.blow()

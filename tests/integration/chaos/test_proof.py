@@ -60,6 +60,9 @@ def test_two_holders_of_one_lock_are_seen_unless_the_first_was_killed_before() -
     assert proof.check_exclusion(both, {A: 2.0}) == []
     assert rules(proof.check_exclusion(both, {A: 4.0})) == ["exclusion"], "killed too late to be an excuse"
     assert rules(proof.check_exclusion(both, {A._replace(host="c"): 2.0})) == ["exclusion"], "another host's pid"
+    late = [lock(1, A, "acquire"), lock(3, B, "acquire"), lock(3.2, A, "release"), lock(4, B, "release")]
+    assert rules(proof.check_exclusion(late, {})) == ["exclusion"]
+    assert proof.check_exclusion(late, {}, slack=0.5) == [], "clocks of two machines"
     assert rules(proof.check_dead([lock(9, A, "acquire")], {A: 2.0})) == ["evidence"]
 
 
