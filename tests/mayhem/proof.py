@@ -188,7 +188,7 @@ def check_exclusion(
 def holdings(
     trace: Iterable[Mapping[str, Any]], deaths: Mapping[Process, float]
 ) -> dict[str, list[tuple[float, float, Process]]]:
-    """lock -> (begin, end, process) of each time that it was held; to its death, or for ever, who never gave it back."""
+    """lock -> (begin, end, process) of each holding; who never gave it back held it to his death, or for ever."""
     found: dict[str, list[tuple[float, float, Process]]] = defaultdict(list)
     begun: dict[tuple[str, Process], float] = {}
     for row in trace:
