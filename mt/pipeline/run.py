@@ -24,7 +24,7 @@ from mt.errors import BusyError, MtError, StoreError
 from mt.fold import Folder, compact
 from mt.journal import Journal, writer_name
 from mt.locks.alive import keep_alive
-from mt.locks.filelock import held, is_held
+from mt.locks.filelock import held, watcher
 from mt.model import CaseKey, CaseRow, RunKey
 from mt.pipeline import control, history, hooks
 from mt.pipeline.aftermath import Aftermath
@@ -202,8 +202,9 @@ def run(
 
 def taken(lock: str, path: str) -> bool:
     """Wait until the controller has taken a request; False when it left before it did."""
+    driven = watcher(lock)
     while os.path.exists(path):
-        if not is_held(lock):
+        if not driven():
             return not os.path.exists(path)
         select.poll().poll(50)
     return True
