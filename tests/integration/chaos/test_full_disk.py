@@ -66,7 +66,7 @@ def stormy(area: Area, evidence: Path, weather: Weather) -> Report:
 def test_nothing_is_lost_on_a_disk_that_is_full_now_and_then(
     area: Area, evidence: Path, seed: int, judge: Judge
 ) -> None:
-    judge(stormy(area, evidence, Weather(seed, 3, cases=8, faults=("full", "kill", "full", "team"))))
+    judge(stormy(area, evidence, Weather(seed, 2, cases=6, faults=("full", "kill", "full", "team"))))
 
 
 @pytest.mark.chaos

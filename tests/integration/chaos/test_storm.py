@@ -34,7 +34,7 @@ def on_hosts(area: Area, evidence: Path, weather: Weather, lab: Lab, keep: Path)
 
 
 def test_nothing_is_lost_on_one_machine(area: Area, evidence: Path, seed: int, judge: Judge) -> None:
-    judge(on_one_machine(area, evidence, Weather(seed, 4, cases=12)))
+    judge(on_one_machine(area, evidence, Weather(seed, 3, cases=8)))
 
 
 @pytest.mark.chaos
@@ -48,7 +48,7 @@ def test_nothing_is_lost_on_one_machine_for_minutes(
 def test_nothing_is_lost_on_three_hosts(
     area: Area, evidence: Path, seed: int, judge: Judge, lab: Lab, tmp_path: Path
 ) -> None:
-    judge(on_hosts(area, evidence, Weather(seed, 4, cases=12), lab, tmp_path))
+    judge(on_hosts(area, evidence, Weather(seed, 3, cases=8), lab, tmp_path))
 
 
 @pytest.mark.chaos
