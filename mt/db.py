@@ -145,6 +145,11 @@ class Store:
             return []
         return sorted(int(n) for n in names if n.isdigit())
 
+    def need_write(self) -> None:
+        """Raise NotPermitted, with what forbids it, where this process may not write in the store."""
+        if not os.access(self.root, os.W_OK):
+            raise team.refusal(self.root, f"cannot write in the area '{self.home}'")
+
     def writable(self) -> bool:
         """Whether this process may write in the store at all."""
         return os.access(os.path.join(self.root, "locks"), os.W_OK) and os.access(self.root, os.W_OK)

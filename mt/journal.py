@@ -266,10 +266,11 @@ def _write_new(path: str, body: bytes, home: str) -> None:
     try:
         fd = os.open(path, flags, 0o666)
     except FileNotFoundError:
-        try:
-            os.mkdir(home)
-        except FileExistsError:
-            pass
+        if not os.path.isdir(os.path.dirname(home)):
+            raise
+        from mt.team import make_shared
+
+        make_shared(home)
         fd = os.open(path, flags, 0o666)
     try:
         if not os.fstat(fd).st_mode & 0o040:  # a step may have set a umask of its own, and another member folds

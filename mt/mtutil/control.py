@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
+from mt import team
 from mt.errors import MtError, why
 from mt.mtutil import access, pairs
 from mt.opening import RUNCONFIGS
@@ -44,6 +45,7 @@ class Control:
         from mt.area import Area
 
         area = Area.open(environ={k: v for k, v in environ.items() if k not in ("MT_TARGET", "MT_RUNNAME")})
+        team.join(team.of_area(area.home))
         for problem in area.problems:
             if problem.level == "error":
                 talk.warn(f"{problem.where}: {problem.text}")

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from mt import team
 from mt.errors import MtError
 from mt.mtutil.packets import Packet, text_of
 
@@ -143,6 +144,7 @@ def _connected(path: str) -> sqlite3.Connection:
 
 
 def _prepared(path: str) -> sqlite3.Connection:
+    team.make_file(path)
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
     try:
         has_table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'pkts_rule'").fetchone()

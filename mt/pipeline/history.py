@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from mt import team
 from mt.db import Store
 from mt.journal import boot_id, host_name, start_token
 from mt.locks.alive import is_alive
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import proc
 from mt.states import LIVE
+from mt.stdio import say
 from mt.storage import SINGLE
 
 #: seconds without a sign of life after which a case is lost, where nothing proves its end; `[setup] lost-after`
@@ -136,9 +138,11 @@ def lost(row: CaseRow, evidence: str) -> CaseRow:
 
 def end_leftovers(rows: Iterable[CaseRow]) -> int:
     """Kill what dead workers of this host left running; gives how many processes there were."""
-    marks = [b"MT_TEST_RUN_DIR=" + os.fsencode(r.dir) + b"\0" for r in rows if r.dir and r.host == host_name()]
-    if not marks:
+    here = [r.dir for r in rows if r.dir and r.host == host_name()]
+    if not here:
         return 0
+    _tell_of_others(here)
+    marks = [b"MT_TEST_RUN_DIR=" + os.fsencode(path) + b"\0" for path in here]
     found: set[int] = set()
     for mark in marks:
         found |= proc.marked(mark)
@@ -148,6 +152,19 @@ def end_leftovers(rows: Iterable[CaseRow]) -> int:
         except (ProcessLookupError, PermissionError):
             pass
     return len(found)
+
+
+def _tell_of_others(directories: Iterable[str]) -> None:
+    """Say whose processes we can neither see nor end: the kernel shows what a process belongs to only to its user."""
+    owners = set()
+    for path in directories:
+        try:
+            owners.add(os.stat(path).st_uid)
+        except OSError:
+            continue
+    for uid in owners - {os.geteuid()} if os.geteuid() else ():
+        name = team.user_name(uid)
+        say(f"what a dead worker of {name} may have left running only {name} can end: pgrep -u {name}")
 
 
 def counts(rows: Mapping[CaseKey, CaseRow], keys: Iterable[CaseKey]) -> dict[tuple[str, str], int]:

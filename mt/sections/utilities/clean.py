@@ -35,7 +35,7 @@ EXIT STATUS
     2  usage; no policy is given
     3  the words of the policy mean nothing
     7  no such run
-    9  the one run that was named is frozen
+    9  the area may not be written, or the one run that was named is frozen
 
 SEE ALSO
 
@@ -88,6 +88,8 @@ def main(opts: Options) -> int:
     if policy is None:
         raise UsageError("which policy? none is given", hint="mt clean --keep 5 -n, or [clean] in megatest.config")
     runs = Runs(opts)
+    if not opts.dry_run:
+        runs.store.need_write()
     every = [runs.fresh(run) for run in runs.matching("%", "%")]
     chosen = runs.named(())
     if opts.run and not is_wild(opts.run):
