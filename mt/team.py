@@ -154,13 +154,16 @@ def make_directory(path: str, group: int | None) -> None:
 
 
 def make_shared(path: str) -> None:
-    """Make a directory and those above it; below a team's directory they are the team's, and this process joins it."""
+    """Make a directory and those above it; below a team's directory they are the team's.  The umask stays."""
     if os.path.isdir(path):
         return
     group = group_above(path)
-    if group is not None:
-        join(group)
-    make_directory(path, group)
+    before = os.umask(0o077)
+    try:
+        os.umask(before & ~GROUP if group is not None else before)
+        make_directory(path, group)
+    finally:
+        os.umask(before)
 
 
 def share(path: str, group: int) -> None:
