@@ -67,7 +67,7 @@ def judge(evidence: Path, area: Area, seed: int) -> Callable[[Report], None]:
     def judge(report: Report) -> None:
         print(report, flush=True)
         assert not report.wrongs, f"{report}\nseed {seed}; all of it is kept in {keep(evidence, area, seed)}"
-        assert report.figures["faults"] > 10, "hardly anything was hit"
+        assert report.figures["faults"] > 3, "hardly anything was hit"
         assert report.figures["events acknowledged"] > 100, "hardly anything was written"
         assert report.figures["finished"] > 10, "hardly anything was run"
 
