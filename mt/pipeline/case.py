@@ -259,10 +259,11 @@ class CaseRun:
         return spec, rig, where.real
 
     def complain(self, spec: TestSpec) -> None:
-        """Say in the launcher log what was wrong in the testconfig, as it was read for this case."""
+        """Say in the launcher log who runs the case, and what was wrong in the testconfig as it was read for it."""
         wrong = [p for p in spec.problems if p.level == "error"] if spec.dynamic else []
-        if wrong:
+        if wrong or self.setup.old:  # of old the log was there in any case
             with open(LAUNCH_LOG, "a", encoding="utf-8", errors="surrogateescape") as log:
+                log.write(f"LAUNCHCMD: run by the worker with pid {os.getpid()} on {self.setup.host}\n")
                 log.writelines(f"ERROR: {p.where}: {p.text.removeprefix('ERROR: ')}\n" for p in wrong)
 
     def bring_files(self, spec: TestSpec, real: str, env: Mapping[str, str]) -> None:
