@@ -145,9 +145,9 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 
 def below(area: Area) -> list[str]:
-    """Every file and directory of runs and link tree."""
+    """Every file and directory of runs and link tree, but for directories in a run directory that are empty."""
     tops = (area.home / "runs", area.home / "lt")
-    return sorted(str(p.relative_to(area.home)) for top in tops for p in top.rglob("*"))
+    return sorted(str(p.relative_to(area.home)) for top in tops for p in top.rglob("*") if p.name != ".ezsteps")
 
 
 def acted(ended: Copy, act: str, many: int, error: str) -> None:
