@@ -21,6 +21,7 @@ from mt.stdio import write_whole
 _IN_THE_WAY = (errno.ELOOP, errno.EACCES, errno.EPERM, errno.ETXTBSY, errno.ENXIO)
 #: bytes of a file's name
 _LONGEST = 255
+_SSHFS = "on sshfs links are only read when it is mounted with -o no_contain_symlinks"
 #: files up to this size are kept in memory between the cases of one test
 _SMALL = 64 * 1024
 
@@ -72,7 +73,8 @@ def make(where: Places, *, clean: bool) -> None:
         if where.real != where.link:
             _link(where)
     except OSError as e:
-        raise MtError(f"cannot make run directory '{e.filename or where.real}': {why(e)}") from e
+        hint = _SSHFS if isinstance(e, PermissionError) and os.path.islink(where.link) else None
+        raise MtError(f"cannot make run directory '{e.filename or where.real}': {why(e)}", hint=hint) from e
 
 
 def _settle(where: Places, *, clean: bool) -> None:
