@@ -16,7 +16,7 @@ from mt import queries
 from mt.area import Area
 from mt.db import Store
 from mt.environ import Env
-from mt.errors import BusyError, MtError
+from mt.errors import BusyError, MtError, why
 from mt.fold import Folder
 from mt.journal import Journal
 from mt.locks.alive import Watched
@@ -157,10 +157,24 @@ class RunDesk:
 
     def send(self, order: Order) -> bool:
         """Let the area's launcher start a case, if it has one for it; from then on it is adopted."""
-        row = self.sender.send(order) if self.sender else None
+        if self.sender is None:
+            return False
+        try:
+            row = self.sender.send(order)
+        except MtError as e:
+            row = self.unlaunched(order, e.what)
+        except OSError as e:
+            row = self.unlaunched(order, f"cannot use '{e.filename or '.'}': {why(e)}")
         if row is not None:
             self.living[row.key] = row
         return row is not None
+
+    def unlaunched(self, order: Order, comment: str) -> CaseRow:
+        """A case whose launcher could not even be tried: recorded as INFRA, like one whose worker gets no directory."""
+        row = CaseRow(order.test, order.item, order.attempt, order.gen + 2, "COMPLETED", "INFRA", comment=comment)
+        row = row._replace(start=time.time(), end=time.time())
+        self.ground.journal.emit_row("case", row)
+        return row
 
     def about(self, case: CaseKey, number: int) -> tuple[int, tuple[Any, ...] | None]:
         """What a worker cannot look up (`Aftermath.about`)."""

@@ -11,6 +11,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from mt.errors import ConfigError, LaunchError, MtError, why
@@ -206,12 +207,23 @@ def script_command(value: str) -> str:
 def _rules_file(name: str, rules: str | None) -> str | None:
     """The log rules of a step: its file wins over the section, whose text is written to that file."""
     path = name.replace("/", "_") + ".logpro"
-    if os.path.exists(path):
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as e:  # a step must not pass because its rules cannot be read
+        raise MtError(f"cannot read '{path}': {why(e)}") from e
+    else:
         return path
     if rules is None:
         return None
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as f:
-        f.write(f";; rules of step {name}\n;; from the [logpro] section of the testconfig\n{rules}\n")
+    try:
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as f:
+            f.write(f";; rules of step {name}\n;; from the [logpro] section of the testconfig\n{rules}\n")
+    except OSError:
+        with suppress(OSError):  # half of the rules must not be taken for all of them the next time
+            os.unlink(path)
+        raise
     return path
 
 

@@ -86,6 +86,18 @@ def test_a_run_whose_disk_fails_now_and_then_goes_on(
     disturbed(area, reference[1], error="EIO", share=0.03, seed=seed)
 
 
+@pytest.mark.parametrize("number", [2, 6])
+def test_a_case_that_a_launcher_cannot_be_tried_for_is_no_end_of_the_run(
+    area: Area, reference: tuple[int, dict[str, list[str]]], number: int
+) -> None:
+    small(area)({"megatest.config": area.read("megatest.config") + "\n[jobtools]\nlauncher env\n"})
+    disk = FaultyDisk(area, "runs", "lt")
+    done = area.mt(*RUN, env=disk.env(error="ENOSPC", first=number, last=number))
+    assert done.status == 8 and "INFRA" in done.err, (disk.failed(), done)
+    assert area.mt(*RUN).status == 1
+    assert recorded(area) == reference[1]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("stays", [False, True])

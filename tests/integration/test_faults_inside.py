@@ -168,7 +168,7 @@ def test_a_disk_that_takes_a_part_of_a_line_is_full(told: Inside, monkeypatch: p
 
 def test_what_was_said_and_cannot_be_read_is_no_silence(told: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkdir(".mt/said.ndjson")
-    with pytest.raises(MtError, match="cannot read .*said.*: is a directory"):
+    with pytest.raises(MtError, match=r"cannot read .*said.*: is a directory"):
         saying.said(1)
 
 
