@@ -17,6 +17,7 @@ from functools import partial
 from mt.area import Area
 from mt.config import Problem
 from mt.db import Store
+from mt.environ import veiled
 from mt.megatest.prepare import Ready, prepared
 from mt.megatest.talk import Refused, Talk
 from mt.megatest.words import Args, comma_list
@@ -43,7 +44,7 @@ _LOOK = 1.0
 
 def run(args: Args, talk: Talk) -> int:
     """Register the run and launch what is chosen until nothing is left to launch; always 0 once under way."""
-    talk.say(1, shlex.join([os.path.basename(sys.argv[0] or "megatest"), *sys.argv[1:]]))
+    talk.say(1, shlex.join([os.path.basename(sys.argv[0] or "megatest"), *veiled(sys.argv[1:])]))
     ready = prepared(args, talk)
     refuse(ready.area)
     pattern = chosen(args, ready.area)
