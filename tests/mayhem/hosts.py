@@ -211,11 +211,16 @@ class Lab:
         send(self.ways_in(name), signal.SIGCONT)
 
     def crash(self, name: str) -> None:
-        """Power off: the cable first, so that nobody is told, then every process at once."""
+        """Power off: the cable first, so that nobody is told, then every process at once.
+
+        They are stopped before, because the kernel ends one after the other: else
+        a worker may see its step end by KILL, which no loss of power shows.
+        """
         pid = self.pid(name)
         if pid is None:
             return
         self.cut(name)
+        self.pause(name)
         self._end(name, pid)
         if name in self.names:
             self.names.remove(name)
