@@ -49,7 +49,7 @@ for _ in range(rounds):
 
 #: somebody else, who may look and not write
 STRANGER = """
-import os, pwd, sys
+import os, pwd, sys, hashlib, json, urllib.parse
 from mt.errors import NotPermitted
 from mt.locks.semaphore import Semaphore
 open(os.devnull, encoding="ascii").close()  # what is imported late cannot be found by the other user
