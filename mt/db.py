@@ -37,6 +37,10 @@ class OldVersion(StoreError):
     """A db that the next fold, or `mt db migrate`, brings up to date."""
 
 
+class Unmade(OldVersion):
+    """A db whose tables nobody has made yet: whoever began it is about to, or died before."""
+
+
 class Store:
     """The `.mtdb` of the area at `home`; `create` makes it when it is not there.
 
@@ -472,7 +476,8 @@ def reader(path: str, steps: tuple[db_schema.Migration, ...], mode: str = DIRECT
             raise
     if found < len(steps):
         conn.close()
-        raise OldVersion(f"cannot read '{short(path)}': its version {found} is old", hint="mt db migrate")
+        kind = OldVersion if found else Unmade
+        raise kind(f"cannot read '{short(path)}': its version {found} is old", hint="mt db migrate")
     if mode == NFS and os.path.getsize(path) <= _IN_MEMORY:
         with sql_errors(path):
             return in_memory(conn)

@@ -117,8 +117,13 @@ def _select(store: db.Store, run_id: int, sql: str, values: Sequence[object] = (
     path = store.run_db_path(run_id)
     if not os.path.exists(path):
         return
-    with db.sql_errors(path), closing(db.reader(path, RUN, store.mode)) as conn:
-        yield from conn.execute(sql, values)
+    with db.sql_errors(path):
+        try:
+            conn = db.reader(path, RUN, store.mode)
+        except db.Unmade:
+            return  # nothing was folded yet, and whoever is about to do it has the lock
+        with closing(conn):
+            yield from conn.execute(sql, values)
 
 
 def _where(

@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from recorded import Recorded
+from testarea import Area
+
 from mt import queries
 from mt.db import Store
 from mt.fold import Folder, refresh
 from mt.journal import Journal
+from mt.locks.filelock import held
 from mt.model import RunKey
 
 DIES = """
@@ -37,3 +41,15 @@ def test_a_write_that_was_cut_off_is_taken_back_by_the_next_question(tmp_path: P
     assert refresh(store, run)
     assert [row.test for row in queries.cases(store, run)] == ["a"]
     assert not os.path.exists(path + "-journal")
+
+
+def test_a_run_db_that_is_being_made_holds_nothing_yet(area: Area) -> None:
+    """Whoever makes it was killed between the file and its tables, or is not so far: no question fails for that."""
+    run = Recorded(area)
+    run.case("t")
+    Path(run.store.run_db_path(run.id)).touch()
+    with held(run.store.lock_path(f"{run.id}.db")):
+        refresh(run.store, run.id)
+        assert list(queries.cases(run.store, run.id)) == []
+    refresh(run.store, run.id)
+    assert [row.test for row in queries.cases(run.store, run.id)] == ["t"]
