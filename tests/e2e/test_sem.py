@@ -144,6 +144,9 @@ def test_signals_are_passed_on_and_the_command_decides(place: Place) -> None:
 
 def test_a_command_keeps_its_token_when_mt_is_killed(place: Place) -> None:
     with place.running(*HERE, "lic") as (process, child):
+        for _ in range(200):  # the command may speak before its number is recorded
+            if rows(place, "lic")[0]["child"] == child:
+                break
         process.kill()
         process.wait()
         assert place.mt("sem", *HERE, "lic", "--no-wait", "--", "true").status == 4
