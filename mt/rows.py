@@ -150,12 +150,9 @@ class Runs:
 
 def user() -> str:
     """The name of this user, as runs record their owner."""
-    import pwd
+    from mt.team import user_name
 
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
+    return user_name(os.getuid())
 
 
 # -- which cases

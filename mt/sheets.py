@@ -7,12 +7,11 @@ looks like; numbers are numbers.
 from __future__ import annotations
 
 import io
-import os
 import re
 import zipfile
 from xml.sax.saxutils import escape, quoteattr
 
-from mt.errors import MtError, why
+from mt.replacing import replacing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,17 +45,8 @@ def write_ods(path: str, sheets: Mapping[str, Iterable[Sequence[object]]]) -> No
     Names that an office program would refuse are changed.  Raises MtError when
     the file cannot be written.
     """
-    made = f"{path}.{os.getpid()}.tmp"
-    try:
-        try:
-            with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-                _store(archive, sheets)
-            os.replace(made, path)
-        finally:
-            if os.path.lexists(made):
-                os.unlink(made)
-    except OSError as e:
-        raise MtError(f"cannot write '{path}': {why(e)}") from e
+    with replacing(path) as made, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        _store(archive, sheets)
 
 
 def _store(archive: zipfile.ZipFile, sheets: Mapping[str, Iterable[Sequence[object]]]) -> None:

@@ -272,6 +272,7 @@ def mending(path: str) -> str:
     return f"a team shares it when {user_name(found.st_uid)} does: chmod {word} '{path}'; mt doctor says more"
 
 
+@lru_cache(maxsize=256)
 def user_name(uid: int) -> str:
     """A user's name, or his number where he has none here."""
     import pwd

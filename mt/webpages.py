@@ -11,7 +11,7 @@ import time
 from html import escape
 from typing import NamedTuple
 
-from mt.errors import MtError, why
+from mt.replacing import replacing
 from mt.states import verdict
 
 TYPE_CHECKING = False
@@ -108,14 +108,5 @@ def moment(seconds: float) -> str:
 
 def write(path: str, pieces: Iterable[str]) -> None:
     """Write a page; raises MtError when it cannot be written."""
-    made = f"{path}.{os.getpid()}.tmp"
-    try:
-        try:
-            with open(made, "w", encoding="utf-8", errors="replace") as out:
-                out.writelines(pieces)
-            os.replace(made, path)
-        finally:
-            if os.path.lexists(made):
-                os.unlink(made)
-    except OSError as e:
-        raise MtError(f"cannot write '{path}': {why(e)}") from e
+    with replacing(path) as made, open(made, "w", encoding="utf-8", errors="replace") as out:
+        out.writelines(pieces)

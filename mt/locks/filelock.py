@@ -33,6 +33,7 @@ from typing import NamedTuple
 from mt.errors import BusyError, NotPermitted, StoreError, why
 from mt.journal import boot_id, host_name, start_token
 from mt.locks.alive import NO_LOCKS
+from mt.team import user_name
 from mt.trace import trace
 
 TYPE_CHECKING = False
@@ -258,7 +259,7 @@ def _process(pid: int) -> Holder:
     from mt.environ import veiled
 
     command = " ".join([os.path.basename(sys.argv[0] or "python"), *veiled(sys.argv[1:])])[:200]
-    return Holder(pid, host_name(), start_token(), boot_id(), _user(), command)
+    return Holder(pid, host_name(), start_token(), boot_id(), user_name(os.getuid()), command)
 
 
 def _remove_holder(path: str) -> None:
@@ -270,12 +271,3 @@ def _forget(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
-
-
-def _user() -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())

@@ -8,6 +8,7 @@ import time
 from typing import NamedTuple
 
 from mt.journal import boot_id, host_name, start_token
+from mt.team import user_name
 
 #: seconds without a sign of life after which a holder on another host counts as gone, and between two signs:
 #: times of files are up to a minute old on a client that caches them
@@ -43,12 +44,7 @@ class Owner(NamedTuple):
 
 def myself(command: str, lease: float = LEASE) -> Owner:
     """This process as the owner of a token."""
-    import pwd
-
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        user = str(os.getuid())
+    user = user_name(os.getuid())
     now = round(time.time(), 3)
     return Owner(os.getpid(), start_token(), boot_id(), pid_space(), host_name(), user, command[:200], now, lease)
 

@@ -258,7 +258,7 @@ def started(when: float) -> str:
     if not when:
         return "n/a"
     local = time.localtime(when)
-    return time.strftime("%Gww%V.", local) + str(int(time.strftime("%u", local))) + time.strftime(" %H:%M", local)
+    return time.strftime("%Gww%V.%u %H:%M", local)
 
 
 def duration(secs: float) -> str:

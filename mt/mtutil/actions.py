@@ -28,7 +28,7 @@ def _control(args: Args, talk: Talk) -> Control:
 
 
 def _user() -> str:
-    from mt.mtutil.dispatch import user_name
+    from mt.team import user_name
 
     return user_name(os.getuid())
 

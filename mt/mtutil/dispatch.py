@@ -10,17 +10,16 @@ belongs to that user; where it leads is read from `[areas]`, not from the packet
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 import sys
-from functools import lru_cache
 from typing import NamedTuple
 
 from mt.errors import MtError, NotPermitted, why
 from mt.mtutil import files, importing
 from mt.mtutil.commands import HEAVY, words_for
 from mt.mtutil.packets import SUFFIX, Packet, PacketError, make
+from mt.team import user_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,15 +160,6 @@ def load() -> float:
         return os.getloadavg()[0] / (os.cpu_count() or 1)
     except OSError:
         return 0.0
-
-
-@lru_cache(maxsize=256)
-def user_name(uid: int) -> str:
-    """The name of a user; the number where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _megatest(environ: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mt import team
-from mt.errors import MtError, NothingSelected, NotPermitted, UsageError, why
+from mt.errors import MtError, NothingSelected, NotPermitted, UsageError
 from mt.excuses import (
     FILE,
     KINDS,
@@ -26,6 +26,7 @@ from mt.excuses import (
     without,
 )
 from mt.options import AreaOptions, RowOptions, flag, opt, rest
+from mt.replacing import replacing
 from mt.rows import EmptyOption, home, user
 from mt.selectors import parse_id
 from mt.stdio import read_ids, say, write_rows
@@ -187,19 +188,13 @@ def change(where: str, opts: ExcuseOptions, edit: Callable[[str], str]) -> None:
 
 def _replace(path: str, text: str) -> None:
     """Put a new text in the place of a file, with the rights of the old one."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        try:
-            with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as out:
-                if os.path.exists(path):
-                    team.keep_owner(out.fileno(), os.stat(path))
-                out.write(text)
-            os.replace(temporary, path)
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-    except OSError as e:
-        raise NotPermitted(f"cannot write '{path}': {why(e)}") from e
+    with (
+        replacing(path, NotPermitted) as made,
+        open(made, "w", encoding="utf-8", errors="surrogateescape", newline="") as out,
+    ):
+        if os.path.exists(path):
+            team.keep_owner(out.fileno(), os.stat(path))
+        out.write(text)
 
 
 def _add(kind: str, text: str, ids: Sequence[str], opts: ExcuseOptions) -> str:

@@ -220,12 +220,9 @@ def _appending(path: str) -> int:
 
 
 def _own_tmp() -> str:
-    import pwd
+    from mt.team import user_name
 
-    try:
-        return f"/tmp/{pwd.getpwuid(os.getuid()).pw_name}"  # noqa: S108 - the place that is documented
-    except KeyError:
-        return f"/tmp/{os.getuid()}"  # noqa: S108 - the same
+    return f"/tmp/{user_name(os.getuid())}"  # noqa: S108 - the place that is documented
 
 
 def _complain(out: int, text: str) -> None:
