@@ -24,7 +24,7 @@ from mt.errors import why
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import casedir, caseenv, control
 from mt.pipeline.case import LAUNCH_LOG, Order, Setup
-from mt.pipeline.launchers import Launcher, Launchers
+from mt.pipeline.choosing import Launcher, Launchers
 
 
 class Parcel(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 from fakes.specs import spec
 
 from mt.config import Reading, parse
-from mt.pipeline.launchers import Launcher, Launchers, settings_of
+from mt.pipeline.choosing import Launcher, Launchers, settings_of
 from mt.pipeline.loads import Load, Loads, read_load
 
 
