@@ -77,6 +77,28 @@ _RUN_2: Migration = (
     "DELETE FROM offsets",
 )
 
+_COPIED = (
+    "test, item, attempt, gen, state, status, host, pid, job, start, \"end\", secs, cpu, rss, dir, comment, reason, token"
+)
+
+
+def _with_queued(table: str, key: str) -> Migration:
+    """A table of cases again, with a column for the seconds between hand-over and start before `writer`."""
+    columns = _CASE_COLUMNS.replace("token TEXT NOT NULL,", "token TEXT NOT NULL, queued REAL NOT NULL,")
+    return (
+        f"ALTER TABLE {table} RENAME TO old_{table}",
+        f"CREATE TABLE {table} ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID",
+        f"INSERT INTO {table} SELECT {_COPIED}, 0.0, writer, seq FROM old_{table}",  # noqa: S608 - names of this module
+        f"DROP TABLE old_{table}",
+    )
+
+
+_RUN_3: Migration = (
+    *_with_queued("cases", "test, item"),
+    "CREATE INDEX cases_status ON cases (status, state)",
+    *_with_queued("attempts", "test, item, attempt"),
+)
+
 _MAIN_1: Migration = (
     """CREATE TABLE runs (id INTEGER PRIMARY KEY, target TEXT NOT NULL, name TEXT NOT NULL,
         state TEXT NOT NULL, status TEXT NOT NULL, owner TEXT NOT NULL, start REAL NOT NULL, "end" REAL NOT NULL,
@@ -91,7 +113,7 @@ _MAIN_1: Migration = (
 _MAIN_2: Migration = ("ALTER TABLE runs ADD COLUMN said TEXT NOT NULL DEFAULT '{}'",)
 
 #: what a run's db and main.db went through
-RUN: tuple[Migration, ...] = (_RUN_1, _RUN_2)
+RUN: tuple[Migration, ...] = (_RUN_1, _RUN_2, _RUN_3)
 MAIN: tuple[Migration, ...] = (_MAIN_1, _MAIN_2)
 
 

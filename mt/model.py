@@ -41,7 +41,10 @@ class CaseRow(NamedTuple):
 
     Every `case` event carries the whole row, so that the fold of a case is
     simply its greatest event.  Times are seconds since 1970, durations and cpu
-    seconds, `rss` bytes.
+    seconds, `rss` bytes.  Of a case that a batch engine ran `job` is its job
+    (`slurm:123_4`), `queued` how long it waited from the hand-over to its start
+    by the clocks of both hosts, `reason` the engine's word where that decided,
+    and `token` names the attempt to whoever runs it.
     """
 
     test: str
@@ -62,6 +65,7 @@ class CaseRow(NamedTuple):
     comment: str = ""
     reason: str = ""
     token: str = ""
+    queued: float = 0.0
 
     @property
     def key(self) -> CaseKey:

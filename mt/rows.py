@@ -415,6 +415,7 @@ def case_row(run: RunKey, row: CaseRow, *, flaky: bool = False) -> Row:
         "infra": row.status == "INFRA",
         "host": row.host,
         "job": row.job,
+        "queued": row.queued,
         "start": stamp(row.start),
         "end": stamp(row.end),
         "secs": row.secs,

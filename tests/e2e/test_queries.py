@@ -13,7 +13,7 @@ from testarea import BIN, Area
 
 ROW = {
     "v", "id", "target", "run", "test", "item", "state", "status", "attempt", "flaky", "infra", "host", "job", "start",
-    "end", "secs", "cpu", "rss", "comment", "reason", "signature", "dir",
+    "end", "queued", "secs", "cpu", "rss", "comment", "reason", "signature", "dir",
 }  # fmt: skip
 
 

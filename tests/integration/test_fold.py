@@ -344,7 +344,7 @@ def test_a_db_of_a_newer_version_is_refused_and_not_touched(run: Run) -> None:
     before = run.db.read_bytes()
     run.tell(CaseRow("y", ""))
     for ask in (run.fold, lambda: list(queries.cases(run.store, run.id))):
-        with pytest.raises(StoreError, match="its version 99 is newer than 2") as e:
+        with pytest.raises(StoreError, match="its version 99 is newer than 3") as e:
             ask()
         assert e.value.hint == f"mt db rebuild {run.id}"
     assert run.db.read_bytes() == before
