@@ -133,7 +133,7 @@ def _there(words: Sequence[str], host: str, env: Mapping[str, str], log: str) ->
     import subprocess
 
     from mt.errors import LaunchError
-    from mt.pipeline.remote import host_word
+    from mt.remote import host_word
 
     sys.stderr.flush()
     try:
@@ -159,7 +159,7 @@ def remote_line(words: Sequence[str], env: Mapping[str, str], log: str, director
     """What ssh is told: start it in the background and come back; any login shell can read it."""
     from shlex import join, quote
 
-    from mt.pipeline.remote import entering, login_line
+    from mt.remote import entering, login_line
 
     kept = sorted(n for n in env if n.startswith("MT_") or n in ("PATH", "DISPLAY"))
     lone = len(words) == 1 and any(c in words[0] for c in _BLANKS)

@@ -9,7 +9,7 @@ import shlex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mt.pipeline.remote import entering, login_line
+from mt.remote import entering, login_line
 from mt.pipeline.repro import Text
 
 values = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=40)

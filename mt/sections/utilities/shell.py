@@ -123,7 +123,7 @@ def _away(place: Standing, words: list[str], *, typed: bool) -> int:
     import subprocess
     from shlex import join
 
-    from mt.pipeline.remote import entering, host_word, login_line
+    from mt.remote import entering, host_word, login_line
     from mt.pipeline.standing import is_session
 
     names = sorted(
