@@ -9,8 +9,8 @@ import shlex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mt.remote import entering, login_line
 from mt.pipeline.repro import Text
+from mt.remote import entering, login_line
 
 values = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=40)
 

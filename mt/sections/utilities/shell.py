@@ -123,8 +123,8 @@ def _away(place: Standing, words: list[str], *, typed: bool) -> int:
     import subprocess
     from shlex import join
 
-    from mt.remote import entering, host_word, login_line
     from mt.pipeline.standing import is_session
+    from mt.remote import entering, host_word, login_line
 
     names = sorted(
         n for n in place.env if not is_session(n) and n not in (*place.area.blacklist, *place.area.secrets, "PWD")
