@@ -12,7 +12,7 @@ is read here ever decides a verdict alone: what the job wrote does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 #: what may have become of a job, in the words of mt: before, while, and after it ran
@@ -86,6 +86,11 @@ class Trouble(NamedTuple):
     passing: bool = False
 
 
+def whole(job: str) -> str:
+    """All jobs of an engine are asked for at once."""
+    return ""
+
+
 class Engine(NamedTuple):
     """A batch engine as data.
 
@@ -99,7 +104,7 @@ class Engine(NamedTuple):
     read         {id: Word} from what `poll` printed, ranges of array tasks taken apart; raises Unreadable
     cancel       the commands, as few as possible, that end all these jobs
     why          the command that tells most about one job, for people
-    index        how a job finds its task's number from 0: (variable, number of the first task); ("", 0) for no arrays
+    task_number  how a job finds its task's number from 0: (variable, number of the first task); ("", 0) for no arrays
     own_id       variables in a job that hold its id and, for arrays, its task as the engine counts it
     past         the command that asks what became of jobs that are no longer listed, or None
     read_past    reads its answer
@@ -107,6 +112,7 @@ class Engine(NamedTuple):
     version      the command that prints the version
     arrays       the most tasks of one array
     missing      fits what `poll` prints, with a bad status, when none of the ids is known any more; that is no failure
+    apart        ids with different answers here are asked for by commands of their own, which may fail one by one
     """
 
     name: str
@@ -120,7 +126,7 @@ class Engine(NamedTuple):
     read: Callable[[str], dict[str, Word]]
     cancel: Callable[[Sequence[str]], Sequence[Argv]]
     why: Callable[[str], Argv]
-    index: tuple[str, int]
+    task_number: tuple[str, int]
     own_id: tuple[str, ...]
     version: Argv
     past: Callable[[Sequence[str]], Argv] | None = None
@@ -128,7 +134,7 @@ class Engine(NamedTuple):
     troubles: tuple[Trouble, ...] = ()
     arrays: int = 1000
     missing: str = ""
-    kept: Mapping[str, str] = {}
+    apart: Callable[[str], str] = whole
 
 
 def script(prefix: str, lines: Sequence[str], command: Sequence[str]) -> str:

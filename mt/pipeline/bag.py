@@ -1,0 +1,312 @@
+"""A bag of orders: the files through which a controller and the jobs of a batch engine work together.
+
+    .mtdb/batch/RUN-ID/BAG/
+        bag.json        what all its orders share, written before anything else (mode 0600: it holds an environment)
+        orders.ndjson   one line for each order, and the controller's later words to all jobs; only it appends
+        claims/N        made by whoever runs order N, or by the controller to withdraw it
+        jobs.ndjson     the controller's log of what it submitted and what the engine said
+        out/            what the jobs print
+
+The claim is the fence: a file is made exclusively by one process only, on every
+file system (lab: O_EXCL had one winner on all of them), so an order runs once,
+however often an engine starts the job that was to run it.  All files that
+another host opens are there before it is told of them, and what grows is opened
+anew at each look, which makes a network client ask its server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from mt.errors import StoreError, why
+from mt.stdio import write_whole
+
+ORDERS, CLAIMS, JOBS, TERMS, OUT = "orders.ndjson", "claims", "jobs.ndjson", "bag.json", "out"
+
+
+class Terms(NamedTuple):
+    """What all orders of a bag share, and what a job must know to open the same area for the same run.
+
+    `env` is the environment of the command that drives the run, `setvars` what
+    it was told to set.  `share` is 0
+    where jobs take the next free order, else the number of tasks among which
+    the orders are dealt: task k runs orders k, k + share and so on.  `secs` is
+    the time a job has, 0 when nothing was said; `idle` how long one waits for
+    more orders.
+    """
+
+    home: str
+    target: str
+    run: str
+    run_id: int
+    contour: str
+    old: bool
+    env: Mapping[str, str]
+    setvars: Sequence[tuple[str, str]]
+    engine: str
+    way: str
+    share: int = 0
+    secs: float = 0.0
+    notice: float = 60.0
+    idle: float = 60.0
+
+
+class Entry(NamedTuple):
+    """One order in a bag: the Order as a list, how long it may take (0: not known), and when it was handed over."""
+
+    order: list[Any]
+    secs: float
+    sent: float
+
+
+class Claim(NamedTuple):
+    """Who has taken an order; a `writer` that is empty is a controller that withdrew it."""
+
+    job: str
+    host: str
+    pid: int
+    writer: str
+
+
+class Bag:
+    """One bag, for both sides; raises StoreError when its files cannot be used."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.name = os.path.basename(path)
+        self.out = os.path.join(path, OUT)
+        self.count = 0
+        self._made: set[int] = set()
+
+    def __str__(self) -> str:
+        """Its directory."""
+        return self.path
+
+    # -- the controller's side ------------------------------------------------------------------
+
+    @classmethod
+    def make(cls, above: str, name: str, terms: Terms) -> Bag:
+        """A new bag in a directory that is made when it is not there."""
+        bag = cls(os.path.join(above, name))
+        try:
+            for part in (OUT, CLAIMS):
+                os.makedirs(os.path.join(bag.path, part))
+            for part in (ORDERS, JOBS):
+                os.close(_opened(os.path.join(bag.path, part)))
+            fd = _opened(os.path.join(bag.path, TERMS), 0o600)
+            try:
+                write_whole(fd, json.dumps(terms._asdict()).encode("utf-8", "surrogateescape"))
+            finally:
+                os.close(fd)
+        except OSError as e:
+            raise StoreError(f"cannot make '{bag.path}': {why(e)}") from e
+        return bag
+
+    def add(self, entries: Sequence[Entry]) -> range:
+        """Append orders; gives their numbers."""
+        first = self.count
+        self.say([{"o": entry} for entry in entries])
+        self.count += len(entries)
+        return range(first, self.count)
+
+    def say(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Append lines to what all jobs of the bag read: orders, or `{"closed": true}` (no more
+        will come), `{"over": true}` (all have ended), `{"stop": WHY}`, `{"revoke": N}`.
+        """
+        _append(os.path.join(self.path, ORDERS), lines)
+
+    def log(self, event: str, **fields: Any) -> None:
+        """Append a line to the log of submissions and of what the engine said."""
+        _append(os.path.join(self.path, JOBS), [{"e": event, "t": round(time.time(), 3), **fields}])
+
+    def withdraw(self, number: int) -> bool:
+        """Take an order back; False when somebody has claimed it already: then it runs or has run."""
+        return self.claim(number, Claim("", "", 0, ""))
+
+    def tidy(self) -> None:
+        """All orders have ended: whoever comes late finds nothing to run, and what served only that is removed."""
+        self.say([{"over": True}])
+        shutil.rmtree(os.path.join(self.path, CLAIMS), ignore_errors=True)
+        for folder, of_no_use in ((self.out, _is_empty), (self.path, _is_script)):
+            for entry in _entries(folder):
+                if of_no_use(entry):
+                    with suppress(OSError):
+                        os.unlink(entry.path)
+
+    # -- both sides -----------------------------------------------------------------------------
+
+    def terms(self) -> Terms:
+        """What was agreed; raises StoreError for a bag that is not there or was not made whole."""
+        path = os.path.join(self.path, TERMS)
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as f:
+                return Terms(**json.load(f))
+        except OSError as e:
+            raise StoreError(f"cannot read '{path}': {why(e)}") from e
+        except (ValueError, TypeError) as e:
+            raise StoreError(f"cannot read '{path}': it was not written whole") from e
+
+    def claim(self, number: int, who: Claim) -> bool:
+        """Take an order; one of all who try gets it."""
+        path = os.path.join(self.path, CLAIMS, str(number))
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except FileExistsError:
+            return False
+        except OSError as e:
+            if os.path.exists(path):  # some network file systems tell the loser something else
+                return False
+            raise StoreError(f"cannot make '{path}': {why(e)}") from e
+        try:
+            write_whole(fd, json.dumps(who).encode())
+        except OSError as e:
+            raise StoreError(f"cannot write '{path}': {why(e)}") from e
+        finally:
+            os.close(fd)
+        return True
+
+    def claimed(self, number: int) -> Claim | None:
+        """Who has taken an order; None when nobody has, a Claim without a host when its claimer died at once."""
+        try:
+            with open(os.path.join(self.path, CLAIMS, str(number)), encoding="utf-8") as f:
+                return Claim(*json.load(f))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError):
+            return Claim("", "", 0, "?")
+
+    def taken(self) -> set[int]:
+        """The numbers of all orders that somebody has taken."""
+        try:
+            return {int(name) for name in os.listdir(os.path.join(self.path, CLAIMS)) if name.isdigit()}
+        except OSError as e:
+            raise StoreError(f"cannot read '{os.path.join(self.path, CLAIMS)}': {why(e)}") from e
+
+    def logged(self) -> Iterator[dict[str, Any]]:
+        """The log of submissions, line by line; what cannot be read is left out."""
+        yield from _lines(os.path.join(self.path, JOBS))
+
+
+class Reader:
+    """What the controller has put into a bag, as a job reads it: a little more at each look."""
+
+    def __init__(self, bag: Bag) -> None:
+        self.path = os.path.join(bag.path, ORDERS)
+        self.entries: list[Entry] = []
+        self.closed = False
+        self.stopped = ""
+        self.over = False
+        self.revoked: set[int] = set()
+        self._at = 0
+
+    def look(self) -> bool:
+        """Read what is new; tells whether there was something.  Raises StoreError."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                body = _rest(fd, self._at)
+            finally:
+                os.close(fd)
+        except OSError as e:
+            raise StoreError(f"cannot read '{self.path}': {why(e)}") from e
+        whole = body[: body.rfind(b"\n") + 1]
+        self._at += len(whole)
+        for line in whole.split(b"\n"):
+            self._take(line)
+        return bool(whole)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            said = json.loads(line) if line else {}
+        except ValueError:
+            return  # a line that its writer did not finish: it was not told to anybody
+        if "o" in said:
+            self.entries.append(Entry(*said["o"]))
+        self.over = self.over or "over" in said
+        self.closed = self.closed or self.over or "closed" in said
+        self.stopped = self.stopped or str(said.get("stop", ""))
+        if "revoke" in said:
+            self.revoked.add(said["revoke"])
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder))
+    except OSError:
+        return []
+
+
+def _is_empty(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False) and entry.stat().st_size == 0
+    except OSError:
+        return False
+
+
+def _is_script(entry: os.DirEntry[str]) -> bool:
+    return entry.name.startswith("job-")
+
+
+def bags_of(store_root: str, run_id: int) -> str:
+    """The directory of all bags of a run."""
+    return os.path.join(store_root, "batch", str(run_id))
+
+
+def token_of(bag: Bag, number: int) -> str:
+    """The token of an attempt: which order of which bag it is."""
+    return f"{bag.name}-{number}"
+
+
+def order_of(token: str) -> tuple[str, int] | None:
+    """The name of the bag and the number of the order that a token names; None for no such token."""
+    name, dash, number = token.rpartition("-")
+    return (name, int(number)) if dash and name and number.isdigit() else None
+
+
+def _opened(path: str, mode: int = 0o664) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
+
+
+def _append(path: str, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Append whole lines in one write; after a line that somebody did not finish there is a new one first."""
+    body = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+    try:
+        fd = _opened(path)
+        try:
+            size = os.fstat(fd).st_size
+            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+            write_whole(fd, b"\n" + body if torn else body)
+        finally:
+            os.close(fd)
+    except OSError as e:
+        raise StoreError(f"cannot write '{path}': {why(e)}") from e
+
+
+def _lines(path: str) -> Iterator[dict[str, Any]]:
+    try:
+        with open(path, "rb") as f:
+            body = f.read()
+    except OSError:
+        return
+    for line in body.split(b"\n"):
+        try:
+            said = json.loads(line) if line else None
+        except ValueError:
+            continue
+        if isinstance(said, dict):
+            yield said
+
+
+def _rest(fd: int, at: int) -> bytes:
+    """All of a file from an offset on."""
+    parts = []
+    while part := os.pread(fd, 1 << 20, at):
+        parts.append(part)
+        at += len(part)
+    return b"".join(parts)
