@@ -31,6 +31,7 @@ GIVEN = {
     "MT_RUNNAME": "the run's name",
     "MT_RUN_AREA_HOME": "the area's directory",
     "MT_SEM_TOKENS": "under `mt sem`: the numbers of the tokens that are held, as `2` or `1 4`",
+    "MT_SSH_JOB": "under the launcher `ssh`: the id of the job, as HOST:PID:START:BOOT",
     "MT_TARGET": "the target, as V1/V2/...; each part is also in the variable of its key",
     "MT_TESTSUITENAME": "the area's name",
     "MT_TEST_NAME": "the test's name",
