@@ -3,7 +3,8 @@
 `about` is given facts and tells reasons; it asks `Blockers` what a case waits
 for only when the records do not say it.  The first word of an answer is one of
 a fixed list, for programs: good, failed, skipped, prerequisite, waiting, slot,
-undriven, silent, running, killed, lost, interrupted, unjudged, empty, absent.
+undriven, queued (in a batch engine), silent, running, killed, lost, interrupted,
+unjudged, empty, absent.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mt.area import Area
+    from mt.pipeline.handed import Handed
     from mt.pipeline.plan import Plan
 
 #: at most so many lines of one kind
@@ -31,12 +33,16 @@ MOST = 8
 
 
 class Facts(NamedTuple):
-    """What is recorded of a case; `controlled` tells whether a controller drives its run now."""
+    """What is recorded of a case; `controlled` tells whether a controller drives its run now.
+
+    `handed` is what is known of it when a batch engine has it.
+    """
 
     row: CaseRow
     steps: Sequence[StepRow]
     values: Sequence[ValueRow]
     controlled: bool
+    handed: Handed | None = None
 
 
 class Answer(NamedTuple):
@@ -89,10 +95,13 @@ def _live(facts: Facts, now: float) -> Answer:
     row = facts.row
     where = " ".join(w for w in (f"on {row.host}" if row.host else "", f"as job {row.job}" if row.job else "") if w)
     since = f"for {shown(max(now - row.start, 0))}" if row.start else ""
+    if row.state == "LAUNCHED" and facts.handed:
+        return Answer("queued", [*facts.handed.waiting(now), *_undriven(facts), *_comment(row)])
     if row.state == "LAUNCHED":
         return Answer("silent", [f"handed over {where} {since} and silent since".replace("  ", " "), *_comment(row)])
     step = next((s for s in reversed(facts.steps) if s.state == "start"), None)
     lines = [" ".join(w for w in ("it runs", where, since) if w)]
+    lines += facts.handed.running(now) if facts.handed else []
     if row.state == "KILLREQ":
         lines.append("somebody asked for a kill; its worker has not answered yet")
     if step:
@@ -103,9 +112,15 @@ def _live(facts: Facts, now: float) -> Answer:
     return Answer("running", lines)
 
 
+def _undriven(facts: Facts) -> list[str]:
+    if facts.controlled:
+        return []
+    return ["nobody drives this run now: jobs go on, and `mt run` with its target and name takes up what they did"]
+
+
 def _ended(facts: Facts) -> Answer:
     row = facts.row
-    lines = [_state(row)]
+    lines = [_state(row), *_ran_as(facts)]
     word = {"KILLED": "killed", "LOST": "lost", "INCOMPLETE": "interrupted"}.get(row.state, "")
     kind = verdict(row.state, row.status)
     if kind == "good" and row.status in ("PASS", "AUTO"):
@@ -118,6 +133,16 @@ def _ended(facts: Facts) -> Answer:
     failed = [v for v in facts.values if v.type != "logpro" and v.status.lower().startswith(("fail", "error"))]
     lines += [f"value {_value(v)}" for v in failed[:MOST]]
     return Answer(word or {"good": "good", "bad": "failed"}.get(kind, "unjudged"), lines)
+
+
+def _ran_as(facts: Facts) -> list[str]:
+    """Which job ran it, and what its engine says of that."""
+    row = facts.row
+    if not row.job:
+        return []
+    where = f" on {row.host}" if row.host else ""
+    waited = f", after {shown(row.queued)} in the queue" if row.queued else ""
+    return [f"it ran as job {row.job}{where}{waited}", *(facts.handed.ended() if facts.handed else [])]
 
 
 def _value(v: ValueRow) -> str:

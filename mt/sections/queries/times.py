@@ -4,6 +4,8 @@ One row for each test: how many cases ran, the shortest, the median, the 90th an
 in seconds, and the sum.  With --by step there is one row for each step of each test, with --by run one for each run.
 With --slowest N the N longest cases (or steps) are listed one by one.
 
+With --queue the times are those that cases of batch engines waited, from when they were handed over until they began.
+
 Only what has ended counts.  Several runs, as in `-r 'w49.%'`, are taken together.
 
 EXAMPLES
@@ -17,6 +19,9 @@ EXAMPLES
     $ mt times 'diskperf/%' --by step -t 'ubuntu/%' -r 'w%'
     The steps of one test over many runs.
 
+    $ mt times --queue --by run -r 'w%' --allow-empty
+    How long cases waited in the queues of batch engines.
+
 EXIT STATUS
 
     0  rows were printed
@@ -24,13 +29,14 @@ EXIT STATUS
 
 SEE ALSO
 
-    mt-tests, mt-steps, mt-status
+    mt-tests, mt-steps, mt-status, mt-jobs
 """
 
 from __future__ import annotations
 
+from mt.errors import UsageError
 from mt.model import CaseKey
-from mt.options import opt, rest
+from mt.options import flag, opt, rest
 from mt.rows import CaseRowOptions, Cases, answer
 from mt.stdio import write_rows
 
@@ -46,25 +52,31 @@ SINGLE = {
     "test": ("id", "status", "secs", "cpu", "rss", "start"),
     "run": ("id", "status", "secs", "cpu", "rss", "start"),
 }
+QUEUED = ("id", "status", "queued", "job", "host", "start")
 
 
 class Options(CaseRowOptions):
     """What was typed."""
 
     by: str = opt("--by", meta="WHAT", choices=("test", "step", "run"), default="test", help="test, step or run")
+    queue: bool = flag("--queue", help="how long cases waited for a batch engine, in place of how long they took")
     slowest: int | None = opt("--slowest", meta="N", help="list the N longest one by one")
     ids: tuple[str, ...] = rest("ID", help="ids or patterns of cases; - reads them from stdin", complete="ids")
 
 
 def main(opts: Options) -> int:
     """Print the rows."""
+    if opts.queue and opts.by == "step":
+        raise UsageError("mt times: --queue: steps wait in no queue", hint="--by test or --by run")
+    time = "queued" if opts.queue else "secs"
     timed = list(_steps(opts) if opts.by == "step" else _cases(opts))
     if opts.slowest is not None:
-        timed.sort(key=lambda row: -row["secs"])
-        return answer(write_rows(timed[: max(opts.slowest, 0)], opts, SINGLE[opts.by]), opts, "times")
+        timed.sort(key=lambda row: -row[time])
+        columns = QUEUED if opts.queue else SINGLE[opts.by]
+        return answer(write_rows(timed[: max(opts.slowest, 0)], opts, columns), opts, "times")
     groups: dict[str, list[float]] = {}
     for row in timed:
-        groups.setdefault(row["name"], []).append(row["secs"])
+        groups.setdefault(row["name"], []).append(row[time])
     rows = ({"name": name, **spread(secs)} for name, secs in sorted(groups.items()))
     return answer(write_rows(rows, opts, COLUMNS), opts, "times")
 
@@ -73,7 +85,7 @@ def _cases(opts: Options) -> Iterator[Row]:
     from mt.rows import case_row
 
     for run, row in Cases(opts, opts.ids):
-        if row.end and row.secs:
+        if row.end and row.secs and (row.job or not opts.queue):
             yield {**case_row(run.key, row), "name": str(run.key) if opts.by == "run" else row.test}
 
 

@@ -6,8 +6,11 @@ read like trouble.  Then the notes of the controller and how earlier attempts en
 
 A test that has no case in the run is looked up in the area's files.
 
+Of a case in a batch engine it says where it waits, what the engine was heard to say of its job and when, and which
+command asks the engine itself; `mt jobs --ask` asks it now.
+
 The answer in one word, `answer` in `-f ndjson`, is good, failed, skipped, prerequisite, waiting, slot, undriven,
-silent, running, killed, lost, interrupted, unjudged, empty or absent.
+queued, silent, running, killed, lost, interrupted, unjudged, empty or absent.
 
 EXAMPLES
 
@@ -28,7 +31,7 @@ EXIT STATUS
 
 SEE ALSO
 
-    mt-show, mt-log, mt-plan, mt-tests
+    mt-show, mt-log, mt-plan, mt-tests, mt-jobs
 """
 
 from __future__ import annotations
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 
     from mt.area import Area
     from mt.model import CaseRow, StepRow
+    from mt.pipeline.handed import Handed
     from mt.rows import Row
 
 
@@ -79,8 +83,11 @@ def _answers(cases: Cases, picked: Picked) -> Iterator[Row]:
     found = list(cases.of(picked))
     steps = cases.steps_of(picked, found)
     blockers = Blockers(picked.run.key, lambda: _area(cases, picked.run), lambda: cases.all_of(picked.run))
+    handed = _handed(cases, picked.run, found)
     for row in found:
-        yield _row(picked.run, row.key, _told(cases, picked, row, steps.get(row.key, []), blockers))
+        yield _row(
+            picked.run, row.key, _told(cases, picked, row, steps.get(row.key, []), blockers, handed.get(row.key))
+        )
     if not (cases.states or cases.statuses):
         for test, item in picked.named:
             if not any(row.test == test and item in (None, row.item) for row in found):
@@ -88,10 +95,24 @@ def _answers(cases: Cases, picked: Picked) -> Iterator[Row]:
                 yield _row(picked.run, key, blockers.absent(key))
 
 
-def _told(cases: Cases, picked: Picked, row: CaseRow, steps: Sequence[StepRow], blockers: Blockers) -> Answer:
+def _handed(cases: Cases, run: RunRow, found: Sequence[CaseRow]) -> dict[CaseKey, Handed]:
+    """What is known of those cases that a batch engine has or had."""
+    mine = [row for row in found if row.token]
+    if not mine:
+        return {}
+    from mt.pipeline.handed import Handed
+    from mt.pipeline.jobs import RunJobs
+
+    jobs = RunJobs(cases.runs.store.root, run.id)
+    return {row.key: handed for row in mine if (handed := Handed.of(row, jobs))}
+
+
+def _told(
+    cases: Cases, picked: Picked, row: CaseRow, steps: Sequence[StepRow], blockers: Blockers, handed: Handed | None
+) -> Answer:
     """The answer with the notes and the earlier attempts."""
     values = [v for v in cases.values(picked, row.key) if v.attempt == row.attempt]
-    told = about(Facts(row, steps, values, cases.is_controlled(picked)), blockers.of)
+    told = about(Facts(row, steps, values, cases.is_controlled(picked), handed), blockers.of)
     if row.reason:
         told.lines.append(f"decided: {row.reason}")
     for note in cases.notes(picked, row.key)[-MOST:]:
