@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from mt.launchers.base import Engine
 
 #: the modules of the engines that run jobs elsewhere; `local` and `command` are no engines: they need no table
-ENGINES = ("slurm", "lsf", "pbs", "sge", "htcondor", "ssh")
+ENGINES = ("slurm", "lsf", "pbs", "torque", "sge", "htcondor", "ssh")
 
 
 def engine(name: str) -> Engine:
