@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import sshlab
 from hypothesis import HealthCheck, settings
 from testarea import Area
 
@@ -32,3 +33,16 @@ def new_area(tmp_path: Path) -> Callable[..., Area]:
         return Area(tmp_path / name, files)
 
     return make
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[sshlab.SshLab]:
+    """Hosts a, b and c for ssh; skips where there is no sshd."""
+    why = sshlab.missing()
+    if why:
+        pytest.skip(why)
+    lab = sshlab.SshLab(tmp_path / "sshlab")
+    try:
+        yield lab.start(*sshlab.NAMES)
+    finally:
+        lab.stop()
