@@ -63,6 +63,8 @@ class Area:
         self.linktree = opening.linktree
         self.runvars: Pairs = opening.runvars
         self.env = opening.environment()
+        self.inherited = opening.environ
+        self.setvars = tuple(opening.setvars.items())
         self._overrides = {name: value for _, values in opening.overrides() for name, value in values.items()}
         self.problems = opening.problems
         self.db_dir = os.path.join(self.home, ".mtdb")

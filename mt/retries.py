@@ -20,6 +20,8 @@ WORDS: dict[str, frozenset[str]] = {
     "fail": frozenset({"bad"}),
     "infra": frozenset({"unfinished"}),
 }
+#: how often a case whose job a batch engine ended runs again by itself, where nothing is said
+LOST = 3
 #: seconds: the longest pause
 LONGEST = 60.0
 

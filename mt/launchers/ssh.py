@@ -121,7 +121,7 @@ def read(answer: str) -> dict[str, Word]:
     for line in answer.splitlines():
         if begin := _HOST.fullmatch(line):
             host, whole = begin[1], False
-        elif line == _END:
+        elif host and line == _END:
             host, whole = "", True
         elif host:
             job, word = _listed(host, line)
@@ -177,9 +177,9 @@ _TROUBLES = (
     ),
     Trouble(r"(?i)account is (?:currently )?not available|account has expired|password has expired", _BY_HAND),
     Trouble(
-        r"(?i)connection refused|timed? ?out|no route to host|network is unreachable|host is down"
-        r"|connection (?:was )?closed|connection reset|connection to \S+ closed|kex_exchange_identification|broken pipe|not responding"
-        r"|lost connection|not permitted to log in yet|resource temporarily unavailable|cannot fork",
+        r"(?i)connection refused|timed? ?out|no route to host|network is unreachable|host is down|not responding"
+        r"|connection (?:was )?closed|connection reset|connection to \S+ closed|lost connection|broken pipe"
+        r"|kex_exchange_identification|not permitted to log in yet|resource temporarily unavailable|cannot fork",
         "is the host up, and does its sshd answer?",
         passing=True,
     ),

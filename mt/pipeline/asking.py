@@ -39,6 +39,7 @@ class Typed(Protocol):
     retry: str | None
     tags: str | None
     order: str | None
+    launcher: str | None
     keep_files: bool
     set_vars: tuple[str, ...]
 
@@ -114,7 +115,9 @@ def make(area: Area, opts: Typed, key: RunKey, want: Selection, again: dict[str,
     if opts.jobs is not None and opts.jobs < 1:
         raise UsageError(f"-j {opts.jobs}: at least 1")
     order = tuple(ordered(opts.order)) if opts.order else ()
-    return Request(key, want, again, opts.jobs, opts.load, policy, order, opts.quiet, naming.owner())
+    return Request(
+        key, want, again, opts.jobs, opts.load, policy, order, opts.quiet, naming.owner(), opts.launcher or ""
+    )
 
 
 def ordered(path: str) -> Iterable[CaseKey]:

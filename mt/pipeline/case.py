@@ -23,6 +23,8 @@ from mt.states import OK
 from mt.testspec import StepSpec, TestSpec, step_env
 
 LAUNCH_LOG = "mt_launch.log"
+#: how a stage ends that got TERM or KILL, itself or within a shell
+ENDED = frozenset({-15, -9, 143, 137})
 
 
 class Order(NamedTuple):
@@ -138,6 +140,7 @@ class CaseRun:
         )  # fmt: skip
         self.stop: Interrupt | None = None
         self.asked: Callable[[], Interrupt | None] = lambda: None
+        self.doubt: Callable[[], Interrupt | None] = lambda: None
         self.wake = -1
         self.source = -1
         self.cpu = 0.0
@@ -337,9 +340,11 @@ class CaseRun:
         return (*spec.steps, below.step), rules
 
     def used(self, ended: proc.Ended) -> None:
-        """Add up what a step used."""
+        """Add up what a step used; one that a signal ended: was its worker meant as well?"""
         self.cpu += ended.cpu
         self.rss = max(self.rss, ended.rss)
+        if self.stop is None and not ENDED.isdisjoint(ended.exits):
+            self.stop = self.doubt()
 
     def watch(self) -> str:
         """Asked twice a second while a step runs: is there a reason to end it?"""

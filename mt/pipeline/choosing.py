@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from mt.launchers.words import Choice, ask_of, launchers_named, over, read_choice
 from mt.patterns import TestPattern
 from mt.stdio import say
 
@@ -68,10 +69,12 @@ class Settings(NamedTuple):
     patterns: tuple[tuple[TestPattern, str], ...] = ()
     types: Mapping[str, str] = {}
     away: str = ""
+    named: Mapping[str, Mapping[str, str]] = {}
+    asked: str = ""
 
 
-def settings_of(area: Area) -> Settings:
-    """The settings of an area; `away` is the host that NBFAKE_HOST names for all of it."""
+def settings_of(area: Area, asked: str = "") -> Settings:
+    """The settings of an area; `away` is the host that NBFAKE_HOST names for all of it, `asked` a launcher for all."""
     flexi = area.setting("jobtools", "flexi-launcher")
     chosen = area.config.items("launchers") if flexi is not None and flexi != "no" else []
     return Settings(
@@ -81,6 +84,8 @@ def settings_of(area: Area) -> Settings:
         tuple((TestPattern(patt), kind.strip()) for patt, kind in chosen),
         {name: command.strip() for name, command in area.config.items("host-types")},
         area.env.get("NBFAKE_HOST", ""),
+        launchers_named(area.config),
+        asked,
     )
 
 
@@ -103,13 +108,57 @@ class Launchers:
         self._lowest = lowest
         self._warn = warn
         self._warned: set[str] = set()
+        self._choices: dict[str, Choice | None] = {}
+        self._of_tests: dict[tuple[str, str], Choice] = {}
 
     @classmethod
-    def of_area(cls, area: Area, warn: Callable[[str], None] = say) -> Launchers:
-        """The launchers that an area's files ask for."""
+    def of_area(cls, area: Area, asked: str = "", warn: Callable[[str], None] = say) -> Launchers:
+        """The launchers that an area's files ask for; `asked` on the command line comes before all of them."""
         from mt.pipeline.loads import Loads
 
-        return cls(settings_of(area), area.spec, Loads().lowest, warn)
+        return cls(settings_of(area, asked), area.spec, Loads().lowest, warn)
+
+    def choice(self, test: str, item: str) -> Choice | None:
+        """The batch engine of a case with all that its job asks, None when no engine runs it.
+
+        Raises ConfigError for a launcher that names an engine and cannot be
+        understood.
+        """
+        text = self._wanted(test, item)
+        if text not in self._choices:
+            self._choices[text] = read_choice(text, self.settings.named)
+        choice = self._choices[text]
+        if choice is None:
+            return None
+        found = self._of_tests.get((text, test))
+        if found is None:
+            found = choice._replace(ask=over(ask_of(self._spec(test).config), choice.ask))
+            self._of_tests[text, test] = found
+        return found
+
+    def read(self, text: str) -> Choice | None:
+        """The engine that a launcher text means."""
+        return read_choice(text, self.settings.named)
+
+    def any(self) -> bool:
+        """Whether anything is said of launchers at all."""
+        return bool(self.settings.launcher or self.settings.patterns or self.settings.asked)
+
+    def engines(self) -> bool:
+        """Whether a batch engine may run any case."""
+        made = self.settings
+        kinds = {kind for _, kind in made.patterns}
+        texts = (made.launcher, *(text for name, text in made.types.items() if name in kinds))
+        return any(self.read(text) for text in ((made.asked,) if made.asked else texts))
+
+    def _wanted(self, test: str, item: str) -> str:
+        """The text of a case's launcher, without asking any host."""
+        if self.settings.asked:
+            return self.settings.asked
+        for pattern, kind in self.settings.patterns:
+            if pattern.matches(test, item) and (found := self.settings.types.get(kind)):
+                return "" if found.split()[:1] == [LOWEST] else found
+        return self.settings.launcher
 
     def of(self, test: str, item: str, spec: TestSpec | None = None) -> Launcher:
         """How a case is started; `spec` is the test as read for this case, when the caller has it."""
@@ -122,7 +171,11 @@ class Launchers:
         )
 
     def _text(self, test: str, item: str) -> str:
-        """The first pattern that fits and leads to a launcher, else `[jobtools] launcher`."""
+        """The first pattern that fits and leads to a launcher, else `[jobtools] launcher`; `local` is none."""
+        text = self.settings.asked or self._of_patterns(test, item)
+        return "" if text.strip() == "local" else text
+
+    def _of_patterns(self, test: str, item: str) -> str:
         for pattern, kind in self.settings.patterns:
             if pattern.matches(test, item):
                 found = self._of_type(kind)

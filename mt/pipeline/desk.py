@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mt import queries
 from mt.area import Area
@@ -32,7 +32,13 @@ from mt.states import LIVE
 from mt.stdio import say
 from mt.testspec import Item
 
+if TYPE_CHECKING:
+    from mt.pipeline.fleet import Fleet
+
 Again = Callable[[CaseRow], bool]
+
+#: seconds between two looks whether adopted cases live; so many that ended at once are read with all others
+_LOOK, _MANY = 1.0, 200
 
 
 class Ground(NamedTuple):
@@ -50,13 +56,27 @@ class RunDesk:
     """The real Desk of one run."""
 
     def __init__(
-        self, ground: Ground, plan: Plan, living: Sequence[CaseRow], after: Aftermath, sender: Sender | None = None
+        self,
+        ground: Ground,
+        plan: Plan,
+        living: Sequence[CaseRow],
+        after: Aftermath,
+        sender: Sender | None = None,
+        fleet: Fleet | None = None,
     ) -> None:
         self.ground = ground
         self.after = after
         self.sender = sender
+        self.fleet = fleet
+        self.ended: list[CaseRow] = []  # cases that ended without a worker, to be told
+        self.unexplained: dict[CaseKey, CaseRow] = {}  # ended by their engine, which is asked why
+        self.looked = 0.0
         self.plan = plan
         self.living = {row.key: row for row in living}
+        if fleet is not None:
+            self.ended = [self.decide(history.interrupted(row)) for row in fleet.adopt(living)]
+            for row in self.ended:
+                del self.living[row.key]
         self.claims: dict[CaseKey, ExitStack] = {}
         self.watched: dict[str, Watched] = {}
         self.patience = ground.area.seconds("setup", "lost-after", history.PATIENCE) or history.PATIENCE
@@ -120,27 +140,72 @@ class RunDesk:
 
     def adopted(self) -> list[CaseRow]:
         """Adopted cases that have ended: by their own verdict, because their worker died, or because it is lost."""
-        self.ground.folder.fold()
-        look = history.eyes(self.ground.store, self.ground.run_id)
+        if self.fleet is not None:
+            self.hand_over()
+            self.ended += [self.decide(row) for row in self.fleet.look(self.living)]
+        news = self.ground.folder.fold()
         for unlaunched in self.sender.failed() if self.sender else ():
             self.give_up(unlaunched)
-        ended = []
-        for key, old in list(self.living.items()):
-            row = self.recorded(key) or old
-            health = look.judge(row)
-            if row.state in LIVE and health.word == "dead":
-                row = self.last_word(key) or row  # it may have ended between the two looks
-            if row.state not in LIVE:
-                ended.append(row)
-            elif health.word == "dead":
-                history.end_leftovers([row])
-                ended.append(self.decide(history.interrupted(row)))
-            elif health.word == "silent" and not self.shows_life(look.journals(row)):
-                ended.append(self.decide(history.lost(row, f"none for {self.patience:g} s, {health.evidence}")))
-            else:
-                continue
-            del self.living[key]
+        now = time.monotonic()
+        if news or now - self.looked >= _LOOK:
+            self.ended += self.told()
+        if now - self.looked >= _LOOK:
+            self.looked = now
+            self.ended += self.died()
+        ended, self.ended = self.ended, []
+        for row in ended:
+            self.living.pop(row.key, None)
+            self.unexplained.pop(row.key, None)
+            if self.fleet is not None:
+                self.fleet.ended(row)
         return ended
+
+    def told(self) -> list[CaseRow]:
+        """Adopted cases that are recorded as over."""
+        ended = []
+        live = {row.key: row for row in queries.cases(self.ground.store, self.ground.run_id, states=LIVE)}
+        gone = [key for key in self.living if key not in live and key not in self.unexplained]
+        many = len(gone) > _MANY
+        rows = {row.key: row for row in queries.cases(self.ground.store, self.ground.run_id)} if many else {}
+        for key in gone:
+            row, old = rows.get(key) if many else self.recorded(key), self.living[key]
+            if row is None or row.state == "NOT_STARTED" or (row.attempt, row.gen) < (old.attempt, old.gen):
+                continue  # what we told of it is not folded yet
+            if self.fleet is not None and self.fleet.unexplained(row):
+                self.unexplained[key] = row
+            else:
+                ended.append(row)
+        for key in self.living.keys() & live.keys():
+            self.living[key] = live[key]
+        return ended
+
+    def died(self) -> list[CaseRow]:
+        """Adopted cases whose worker is dead or shows no sign of life."""
+        ended = []
+        look = history.eyes(self.ground.store, self.ground.run_id)
+        for key, row in [*self.living.items()]:
+            if key in self.unexplained:
+                end = self.fleet.blame(self.unexplained[key]) if self.fleet else None
+            else:
+                end = self._end_of(row, look)
+            if end is not None:
+                ended.append(self.decide(end))
+        return ended
+
+    def _end_of(self, row: CaseRow, look: history.Alive) -> CaseRow | None:
+        """The row that ends a case which cannot go on; None when it may."""
+        if row.state == "LAUNCHED":
+            return None
+        health = look.judge(row)
+        if health.word == "dead":
+            last = self.last_word(row.key) or row  # it may have ended between the two looks
+            if last.state not in LIVE:
+                return None  # `told` finds it
+            history.end_leftovers([last])
+            return self.fleet.blame(last) if self.fleet and last.token else history.interrupted(last)
+        if health.word == "silent" and not self.shows_life(look.journals(row)):
+            return history.lost(row, f"none for {self.patience:g} s, {health.evidence}")
+        return None
 
     def decide(self, row: CaseRow) -> CaseRow:
         """Record what became of a case whose worker did not tell."""
@@ -152,6 +217,37 @@ class RunDesk:
         for path in journals:
             self.watched.setdefault(path, Watched(path))
         return any(self.watched[path].alive(self.patience) for path in journals)
+
+    # -- cases that batch engines run -------------------------------------------------------------
+
+    def far(self, case: CaseKey) -> bool:
+        """Whether a batch engine is to run the case."""
+        return self.fleet is not None and self.fleet.world.choice(case.test, case.item) is not None
+
+    def far_room(self) -> int:
+        """How many more cases may be given to batch engines."""
+        return self.fleet.room() if self.fleet else 0
+
+    def hand(self, order: Order) -> None:
+        """Give a case to its batch engine, together with others at the next `hand_over`."""
+        choice = self.fleet.world.choice(order.test, order.item) if self.fleet else None
+        if self.fleet and choice:
+            self.fleet.take(order, choice)
+
+    def hand_over(self) -> None:
+        """Let the fleet submit jobs for what it was given; what it could not hand over has ended."""
+        for row in self.fleet.hand_over() if self.fleet else ():
+            if row.state in LIVE:
+                self.living[row.key] = row
+            else:
+                self.ended.append(self.decide(row))
+
+    def no_more(self, *, far: bool) -> None:
+        """Tell the fleet whether there is more to come."""
+        if self.fleet and not far:
+            self.fleet.no_more()
+        elif self.fleet:
+            self.fleet.more()
 
     # -- cases that launchers start --------------------------------------------------------------
 
@@ -184,6 +280,8 @@ class RunDesk:
         """Ask for the end of what launchers have started."""
         if self.sender:
             self.sender.cancel()
+        if self.fleet:
+            self.ended += [self.decide(row) for row in self.fleet.cancel(self.living)]
 
     def give_up(self, row: CaseRow) -> None:
         """A case could not be launched: record it, unless it has begun all the same."""

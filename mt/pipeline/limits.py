@@ -64,10 +64,14 @@ class Limits:
         """Seconds until one more may start, by the spacing of launches that the area asks for."""
         return max(self.last + self.spacing - time.monotonic(), 0.0) if self.spacing else 0.0
 
-    def start(self, group: str, case: int | None = None) -> list[int]:
-        """One more runs; gives the descriptors that keep its places among all runs, for the worker that runs it."""
-        self.running += 1
-        self.last = time.monotonic()
+    def start(self, group: str, case: int | None = None, *, far: bool = False) -> list[int]:
+        """One more runs; gives the descriptors that keep its places among all runs, for the worker that runs it.
+
+        One that runs `far` from here, by a batch engine, takes no slot of this host, but its place in a group.
+        """
+        if not far:
+            self.running += 1
+            self.last = time.monotonic()
         if group:
             self.in_group[group] = self.in_group.get(group, 0) + 1
         return self.shared.start(case, group) if self.shared is not None else []
@@ -77,9 +81,10 @@ class Limits:
         if self.shared is not None:
             self.shared.settle()
 
-    def end(self, group: str, case: int | None = None) -> None:
+    def end(self, group: str, case: int | None = None, *, far: bool = False) -> None:
         """One has ended; its places are free, and its token goes back to make."""
-        self.running -= 1
+        if not far:
+            self.running -= 1
         if group:
             self.in_group[group] -= 1
         if self.shared is not None:

@@ -94,6 +94,26 @@ class Desk(Protocol):
         """Whether a launcher of the area takes the case; else our own workers run it."""
         ...
 
+    def far(self, case: CaseKey) -> bool:
+        """Whether a batch engine is to run the case."""
+        ...
+
+    def far_room(self) -> int:
+        """How many more cases may be given to batch engines."""
+        ...
+
+    def hand(self, order: Order) -> None:
+        """Give a case to its batch engine, together with others at the next `hand_over`."""
+        ...
+
+    def hand_over(self) -> None:
+        """All that may be handed to batch engines now was."""
+        ...
+
+    def no_more(self, *, far: bool) -> None:
+        """Nothing is left to start, as far as is known (or, with `far`, there is more after all)."""
+        ...
+
     def cancel(self) -> None:
         """End what launchers have started."""
         ...
@@ -128,6 +148,10 @@ class Loop:
         self.heap: list[tuple[object, int]] = []
         self.places: dict[CaseKey, int] = {}
         self.parked: dict[str, list[int]] = {}  # ready, but their job group is full
+        self.far_heap: list[tuple[object, int]] = []  # the same of cases that batch engines run
+        self.far_parked: dict[str, list[int]] = {}
+        self.faraway: set[int] = set()  # cases that were handed to batch engines and have not ended
+        self.calm = 0  # looks since an adopted case has ended
         self.busy_elsewhere: list[int] = []  # ready, but exclusive and running in another run
         self.running: dict[int, str] = {}  # case -> job group
         self.adopting: dict[CaseKey, int] = {}
@@ -181,7 +205,8 @@ class Loop:
 
     def startable(self) -> bool:
         """Whether something is ready and waits only for room."""
-        return bool(self.heap or self.busy_elsewhere or any(self.parked.values()))
+        here = self.heap or self.busy_elsewhere or any(self.parked.values())
+        return bool(here or self.far_heap or any(self.far_parked.values()))
 
     def requested(self) -> bool:
         """Answer what others asked; tells whether that gave new work."""
@@ -223,8 +248,10 @@ class Loop:
 
     def queue(self, number: int) -> None:
         """A case is ready: an order asked for comes first, then the plan's."""
-        place = self.places.get(self.plan.cases[number], len(self.places)) if self.places else 0
-        heapq.heappush(self.heap, ((place, self.plan.rank(number)), number))
+        key = self.plan.cases[number]
+        place = self.places.get(key, len(self.places)) if self.places else 0
+        heap = self.far_heap if self.desk.far(key) else self.heap
+        heapq.heappush(heap, ((place, self.plan.rank(number)), number))
 
     def prefer(self, order: Iterable[CaseKey]) -> None:
         """Start ready cases in this order; those it does not name come last."""
@@ -257,37 +284,54 @@ class Loop:
         """Start as much as there is room for."""
         if self.later:
             self.try_later()
-        while self.startable() and not self.draining and not self.limits.room():
-            number = self.pick()
+        while (self.heap or self.parked) and not self.draining and not self.limits.room():
+            number = self.pick(self.heap, self.parked)
             if number is None:
                 break
-            key = self.plan.cases[number]
-            reason = self.desk.skip(key, number)
-            if reason:
-                self.close(number, "COMPLETED", "SKIP", reason)
-                self.take(self.plan.ended(number, "COMPLETED", "SKIP"))
-                continue
-            self.launch(number, key)
+            if not self.skipped(number):
+                self.launch(number, self.plan.cases[number])
+        if self.far_heap or self.far_parked:
+            self.start_far()
         self.limits.settle()
 
-    def pick(self) -> int | None:
+    def start_far(self) -> None:
+        """Give batch engines all that they may have: how much of it runs at once is theirs to say."""
+        room = self.desk.far_room()
+        while room > 0 and not self.draining:
+            number = self.pick(self.far_heap, self.far_parked)
+            if number is None:
+                break
+            if not self.skipped(number):
+                self.launch(number, self.plan.cases[number], far=True)
+                room -= 1
+        self.desk.hand_over()
+
+    def skipped(self, number: int) -> bool:
+        """Whether a ready case need not run; then that is recorded."""
+        reason = self.desk.skip(self.plan.cases[number], number)
+        if reason:
+            self.close(number, "COMPLETED", "SKIP", reason)
+            self.take(self.plan.ended(number, "COMPLETED", "SKIP"))
+        return bool(reason)
+
+    def pick(self, heap: list[tuple[object, int]], parked: dict[str, list[int]]) -> int | None:
         """The first ready case whose job group has room and that no other run holds."""
-        for group, waiting in self.parked.items():
+        for group, waiting in parked.items():
             if waiting and not self.limits.group_full(group):
                 return waiting.pop()
-        while self.heap:
-            number = heapq.heappop(self.heap)[1]
+        while heap:
+            number = heapq.heappop(heap)[1]
             group = self.plan.group(number)
             if group and self.limits.group_full(group):
-                self.parked.setdefault(group, []).insert(0, number)
+                parked.setdefault(group, []).insert(0, number)
             elif "exclusive" in self.plan.spec_of(number).modes and not self.desk.claim(self.plan.cases[number]):
                 self.busy_elsewhere.append(number)
             else:
                 return number
         return None
 
-    def launch(self, number: int, key: CaseKey) -> None:
-        """Give one case to a worker."""
+    def launch(self, number: int, key: CaseKey, *, far: bool = False) -> None:
+        """Give one case to a worker, to its launcher or, `far` from here, to a batch engine."""
         row = self.next_row(number)
         group = self.plan.group(number)
         record, before = self.desk.about(key, number)
@@ -295,8 +339,12 @@ class Loop:
             number, key.test, key.item, self.plan.item_of(number), row.attempt, row.gen, self.policy.clean,
             record, before,
         )  # fmt: skip
-        places = self.limits.start(group, number)
-        if self.desk.send(order):
+        places = self.limits.start(group, number, far=far)
+        if far:
+            self.desk.hand(order)
+            self.adopting[key] = number
+            self.faraway.add(number)
+        elif self.desk.send(order):
             self.adopting[key] = number
         elif not self.crew.order(order, lambda fd: self.poll.register(fd, select.POLLIN), places):
             self.limits.end(group, number)
@@ -318,7 +366,7 @@ class Loop:
     def wait(self) -> None:
         """Sleep until a worker or a signal has something to say, or a beat is over."""
         quick = self.adopting or self.busy_elsewhere or (self.startable() and not self.running)
-        patience = _QUICK_BEAT if quick else _BEAT
+        patience = min(_QUICK_BEAT * 1.1**self.calm, _BEAT) if quick else _BEAT
         if self.limits.spacing and self.startable():
             patience = min(patience, self.limits.pause() or patience)
         if self.later:
@@ -336,7 +384,9 @@ class Loop:
 
     def look_around(self) -> None:
         """Now and then: ended adopted cases, requests of others, exclusive cases that are free again."""
-        for row in self.desk.adopted() if self.adopting else ():
+        ended = self.desk.adopted() if self.adopting else []
+        self.calm = 0 if ended else min(self.calm + 1, 20)
+        for row in ended:
             number = self.adopting.pop(row.key, None)
             if number is not None:
                 if number in self.running:
@@ -344,6 +394,8 @@ class Loop:
                 self.over(number, row)
         for act in self.desk.orders():
             act(self)
+        if self.faraway:
+            self.desk.no_more(far=self.startable() or self.plan.left() > len(self.running))
         for number in self.busy_elsewhere:
             self.queue(number)
         self.busy_elsewhere = []
@@ -384,7 +436,8 @@ class Loop:
 
     def freed(self, number: int) -> None:
         """A slot is free again."""
-        self.limits.end(self.running.pop(number), number)
+        self.limits.end(self.running.pop(number), number, far=number in self.faraway)
+        self.faraway.discard(number)
         if "exclusive" in self.plan.spec_of(number).modes:
             self.desk.release(self.plan.cases[number])
 
@@ -413,6 +466,8 @@ class Loop:
         if policy.times != 0:
             own = retries.read(self.plan.spec_of(number).config, "requirements")
             policy = policy.over(own).over(self.policy.usual)
+        if row.reason and row.status == "INFRA" and policy.times is None:
+            return tried < retries.LOST
         if row.status == "DEAD" and row.state == "INCOMPLETE":
             return tried < max(policy.times or 0, 1)
         return row.state != "KILLED" and policy.allows(kind, tried)

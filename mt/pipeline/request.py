@@ -28,7 +28,7 @@ class Manner(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What one command asks of a run."""
+    """What one command asks of a run; `launcher` starts all cases, whatever the area says."""
 
     run: RunKey
     want: Selection
@@ -39,6 +39,7 @@ class Request(NamedTuple):
     order: Sequence[CaseKey] = ()
     quiet: bool = False
     owner: str = ""
+    launcher: str = ""
     manner: Manner = Manner()
 
 

@@ -28,8 +28,10 @@ from mt.locks.filelock import held, watcher
 from mt.model import CaseKey, CaseRow, RunKey
 from mt.pipeline import control, history, hooks
 from mt.pipeline.aftermath import Aftermath
+from mt.pipeline.choosing import Launchers
 from mt.pipeline.crew import Crew
 from mt.pipeline.desk import Ground, RunDesk, again_of
+from mt.pipeline.engines import fleet_of
 from mt.pipeline.frozen import refuse_frozen
 from mt.pipeline.interrupts import Interrupts
 from mt.pipeline.loop import Beat, Loop, describe_left
@@ -62,7 +64,10 @@ def drive(
         past = recall(ground, request)
         setup = setup_of(area, store, run_id, request.run, contour=request.manner.contour, old=request.manner.old)
         after = Aftermath(area, store, run_id, request.run, setup.linktree)
-        desk = RunDesk(ground, plan, past.living, after, sender_of(area, setup, ground.journal.emit_row))
+        launchers = Launchers.of_area(area, request.launcher)
+        sender = sender_of(area, setup, launchers, ground.journal.emit_row)
+        fleet = fleet_of(ground, setup, launchers, request, past)
+        desk = RunDesk(ground, plan, past.living, after, sender, fleet)
         desk.register(key for key in plan.cases if key not in past.rows)
         begun()
         hooks.before(area, request.run, first=not past.rows)
@@ -80,6 +85,8 @@ def drive(
             ran = sum(len(beat.ran) for beat in show(followed, progress, request.run, each))
             progress.clear()
             limits.close()
+            if fleet and not loop.left:
+                fleet.finish()
         hooks.after(area, request.run)
         ground.folder.fold()
         after.follow()

@@ -116,10 +116,9 @@ class Sender:
             control.ask_kill(self.setup.kill_dir, key, "the controller", "cancelled")
 
 
-def sender_of(area: Area, setup: Setup, record: Callable[[str, Any], object]) -> Sender | None:
+def sender_of(area: Area, setup: Setup, launchers: Launchers, record: Callable[[str, Any], object]) -> Sender | None:
     """What starts cases by the launchers of an area; None when our own workers run all of them."""
-    launchers = Launchers.of_area(area)
-    if not launchers.settings.launcher and not launchers.settings.patterns:
+    if not launchers.any():
         return None
     return Sender(setup, area.home, area.name, launchers, record)
 

@@ -1,9 +1,9 @@
 """How cases are given to a batch engine: one job each, an array, or pilots that pull them.  Pure.
 
-  job     one job per case: what a case asks is what its job asks; best for few long cases
-  array   one submission whose tasks get a fixed share each; best for many long cases
-  pilot   a few jobs that each take the next free case until none is left; best for short cases, and where nobody
-          knows how long they take: more pilots are added while the rest would take too long
+job     one job per case: what a case asks is what its job asks; best for few long cases
+array   one submission whose tasks get a fixed share each; best for many long cases
+pilot   a few jobs that each take the next free case until none is left; best for short cases, and where nobody
+        knows how long they take: more pilots are added while the rest would take too long
 """
 
 from __future__ import annotations

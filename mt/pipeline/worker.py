@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 from array import array
+from collections.abc import Callable
 from typing import Any
 
 from mt.errors import MtError, StoreError, why
@@ -47,6 +48,7 @@ class Worker:
         self.over = False  # no more orders: the controller left or said goodbye
         self.cancelled: Interrupt | None = None
         self.released = False  # the controller has left on purpose
+        self.dress: Callable[[CaseRow], CaseRow] = lambda row: row  # what else is known of a case that begins
         self.places: list[int] = []  # what the case takes up among all runs of the area, as descriptors that hold it
         self.null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -69,7 +71,8 @@ class Worker:
         """Run one case in its own directory, and come back to a directory that cannot be removed."""
         proc.reap()
         case = CaseRun(self.setup, order, self.journal.emit_row, self.journal.flush)
-        case.asked, case.wake, case.source = self.asked, self.link.fileno(), self.null
+        case.row = self.dress(case.row)
+        case.asked, case.doubt, case.wake, case.source = self.asked, self.doubt, self.link.fileno(), self.null
         try:
             return case.run(self.still_ours)
         finally:
@@ -84,13 +87,21 @@ class Worker:
 
     def asked(self) -> Interrupt | None:
         """Between two looks of a running case: has the controller cancelled everything, are we told to go?"""
-        try:
-            os.utime(self.journal.path)  # the heartbeat: a file time, not a row
-        except OSError as e:
-            trace("fs", self.journal.path, failed=why(e))  # one beat less ends no case
+        self.beat()
         if not self.over:
             self.receive(wait=False)
         return self.cancelled
+
+    def doubt(self) -> Interrupt | None:
+        """A step was ended by a signal: were we meant too?"""
+        return None
+
+    def beat(self) -> None:
+        """Show that we live: a file time, not a row."""
+        try:
+            os.utime(self.journal.path)
+        except OSError as e:
+            trace("fs", self.journal.path, failed=why(e))  # one beat less ends no case
 
     def next_line(self) -> bytes:
         """The next order, or nothing when there will be none."""

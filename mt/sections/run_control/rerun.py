@@ -40,6 +40,9 @@ class Options(CaseOptions):
     """What was typed."""
 
     jobs: int | None = opt("-j", "--jobs", meta="N", help="at most N cases at once")
+    launcher: str | None = opt(
+        "-L", "--launcher", meta="NAME", help="what starts the cases: local, slurm, ssh ..., or a text as in [jobtools]"
+    )
     load: float | None = opt("-l", "--max-load", meta="L", help="start no more while the load of the machine is over L")
     fail_fast: bool = flag("--fail-fast", help="start nothing more after the first failure")
     max_fail: int | None = opt("--max-fail", meta="N", help="start nothing more after N failures")

@@ -61,6 +61,9 @@ class Options(RunOptions):
     """What was typed."""
 
     jobs: int | None = opt("-j", "--jobs", meta="N", help="at most N cases at once")
+    launcher: str | None = opt(
+        "-L", "--launcher", meta="NAME", help="what starts the cases: local, slurm, ssh ..., or a text as in [jobtools]"
+    )
     load: float | None = opt("-l", "--max-load", meta="L", help="start no more while the load of the machine is over L")
     keep_going: bool = flag("-k", "--keep-going", help="go on after failures, as is the default")
     fail_fast: bool = flag("--fail-fast", help="start nothing more after the first failure")

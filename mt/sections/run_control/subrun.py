@@ -67,6 +67,9 @@ class Options(RunOptions):
     allow_empty: bool = flag("--allow-empty", help="nothing selected is no error")
     tests: tuple[str, ...] = rest("PATT", help="tests and items to run; - reads ids from stdin", complete="tests")
     order: str | None = None
+    launcher: str | None = opt(
+        "-L", "--launcher", meta="NAME", help="what starts the cases: local, slurm, ssh ..., or a text as in [jobtools]"
+    )
 
 
 def main(opts: Options) -> int:

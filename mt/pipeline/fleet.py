@@ -1,0 +1,583 @@
+"""The jobs of a run on batch engines: hand cases over, see what becomes of their jobs, end them in few calls.
+
+Cases go into bags (`bag.py`), jobs are submitted that take them out (`pilot.py`),
+in one of three ways (`ways.py`).  How a case goes is read from the journals, by
+the desk, as for any other worker.  The engine is asked seldom, and only for
+what the case cannot tell: that its job will never run, or died before it.
+
+What if we die here?  A case is recorded as handed over, with its token, before
+its order is in the bag, and the order is in the bag before a job is submitted:
+the next controller finds bag, orders, claims and jobs on the disk, adopts what
+runs, and submits jobs for what none will take.  A job too many finds nothing
+to do and leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mt.errors import MtError, StoreError
+from mt.launchers import engine
+from mt.launchers.base import Engine, Job, Word
+from mt.launchers.calling import Answer, call, explain, trouble_of
+from mt.launchers.words import Choice
+from mt.model import CaseKey, CaseRow
+from mt.pipeline import control, fates, ways
+from mt.pipeline.bag import Bag, Entry, Terms, bags_of, order_of, token_of
+from mt.pipeline.case import Order, Setup
+from mt.pipeline.lots import Lot, Share, last_line
+from mt.pipeline.pilot import TOLD, order_in
+from mt.pipeline.polls import Polls
+from mt.replacing import replacing
+from mt.stdio import say
+
+#: cases that may be handed over and not have ended
+MOST_HANDED = 20_000
+#: jobs at once where neither the launcher, nor the command, nor the area says how many
+MOST_JOBS = 100
+#: seconds: how long a submission may take; how long we gather cases that become ready; between two looks at the bags
+_SUBMIT, _GATHER, _REVIEW = 30.0, 0.25, 1.0
+#: seconds: the longest pause after an engine could not be reached
+_AWAY = 30.0
+#: seconds to wait for the engine's word about a job that is dead, and for a claimed case to begin
+_WORD, _BEGIN = 15.0, 5.0
+#: seconds between a submission of pilots and one of more of them
+_GROW = 3.0
+
+
+class World(NamedTuple):
+    """What a fleet needs to know of the run it serves.
+
+    `choice` is the engine of a case or None, `expected` its seconds or None,
+    `emit` records a row, `health` tells `alive`, `dead` or `silent` of the
+    worker that a row names, `jobs` is how many jobs there may be at once, `env`
+    the environment of the run.
+    """
+
+    setup: Setup
+    home: str
+    root: str
+    suite: str
+    choice: Callable[[str, str], Choice | None]
+    read: Callable[[str], Choice | None]
+    expected: Callable[[CaseKey], float | None]
+    emit: Callable[[str, Any], object]
+    health: Callable[[CaseRow], str]
+    jobs: int
+    env: Mapping[str, str]
+    setvars: Sequence[tuple[str, str]] = ()
+
+
+class Waiting(NamedTuple):
+    """A case that is ready and not yet in a bag; `since` is when it came, by our clock."""
+
+    order: Order
+    since: float
+
+
+class Place(NamedTuple):
+    """Where a case is that was handed over."""
+
+    lot: Lot
+    number: int
+
+
+class Fleet:
+    """All jobs of one run."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.ready: dict[Choice, list[Waiting]] = {}
+        self.lots: list[Lot] = []
+        self.where: dict[CaseKey, Place] = {}
+        self.polls: dict[str, Polls] = {}
+        self.tries: dict[CaseKey, int] = {}
+        self.refused: dict[Choice, str] = {}
+        self.spent: dict[Choice, tuple[float, int]] = {}
+        self.away: tuple[float, float] = (0.0, 1.0)  # until when nothing is submitted, and the next pause
+        self.noticed: dict[CaseKey, float] = {}  # when we began to wait for a word, or for the begin of a claimed case
+        self.reviewed = 0.0
+        self.cancelled = False
+        self.last = False
+        self.said: set[str] = set()
+        self.owed: dict[str, list[str]] = {}  # jobs that are still to be cancelled, by engine
+
+    # -- handing over ---------------------------------------------------------------------------
+
+    def room(self) -> int:
+        """How many more cases may be handed over."""
+        return MOST_HANDED - len(self.where) - sum(map(len, self.ready.values()))
+
+    def take(self, order: Order, choice: Choice) -> None:
+        """A case is ready; it goes into a bag at the next `hand_over`."""
+        self.ready.setdefault(choice, []).append(Waiting(order, time.monotonic()))
+
+    def hand_over(self) -> list[CaseRow]:
+        """Put what is ready into bags and submit jobs for it; gives the rows of what was handed over, or refused."""
+        now = time.monotonic()
+        rows: list[CaseRow] = []
+        for choice, waiting in list(self.ready.items()):
+            if choice in self.refused:
+                rows += [self.unlaunched(w.order, self.refused[choice]) for w in waiting]
+                del self.ready[choice]
+            elif waiting and now >= self.away[0]:
+                rows += self._hand_over(choice, waiting, now)
+        return rows
+
+    def _hand_over(self, choice: Choice, waiting: list[Waiting], now: float) -> list[CaseRow]:
+        made = engine(choice.engine)
+        flying = next((lot for lot in self.lots if lot.choice == choice and not lot.share and not lot.closed), None)
+        secs = self.mean(choice, waiting)
+        most = self.most(choice)
+        arrays = made.arrays if made.task_number[0] else 0
+        shape = ways.shape(choice.way, len(waiting), secs, most, arrays=arrays, flying=flying is not None)
+        if shape.way != "pilot" and now - waiting[-1].since < _GATHER and now - waiting[0].since < 4 * _GATHER:
+            return []
+        if shape.way == "pilot" and flying is not None:
+            self.ready.pop(choice)
+            return self.fill(flying, [w.order for w in waiting])
+        many = len(waiting)
+        if shape.way == "job":
+            many = min(many, most - self.jobs(choice))
+            if many <= 0:
+                return []
+        self.ready[choice] = waiting[many:]
+        if not self.ready[choice]:
+            del self.ready[choice]
+        share = {"pilot": 0, "array": min(shape.jobs, many), "job": many}[shape.way]
+        lot = self.open_lot(choice, made, shape.way, share)
+        rows = self.fill(lot, [w.order for w in waiting[:many]])
+        self.launch(lot, shape.jobs)
+        return rows
+
+    def open_lot(self, choice: Choice, made: Engine, way: str, share: int) -> Lot:
+        """A new bag for cases of one kind."""
+        s = self.world.setup
+        terms = Terms(
+            self.world.home, s.run.target, s.run.name, s.run_id, s.contour, s.old, self.world.env,
+            self.world.setvars, made.name, way, share, choice.ask.time, choice.notice, choice.idle,
+        )  # fmt: skip
+        name = f"{time.time_ns() // 1_000_000:x}{os.urandom(2).hex()}"
+        lot = Lot(Bag.make(bags_of(self.world.root, s.run_id), name, terms), made, choice, way, share)
+        self.lots.append(lot)
+        return lot
+
+    def fill(self, lot: Lot, orders: Sequence[Order]) -> list[CaseRow]:
+        """Record cases as handed over, then put their orders into a bag."""
+        now, first = time.time(), lot.bag.count
+        entries, rows = [], []
+        for number, order in enumerate(orders, first):
+            row = self._launched(lot, number, order, now)
+            self.world.emit("case", row)
+            rows.append(row)
+            entry = Entry(list(order._replace(gen=row.gen)), self.world.expected(row.key) or 0.0, now)
+            entries.append(entry)
+            lot.orders[number] = Share(row.key, entry)
+            self.where[row.key] = Place(lot, number)
+        lot.bag.add(entries)
+        return rows
+
+    def _launched(self, lot: Lot, number: int, order: Order, now: float) -> CaseRow:
+        s = self.world.setup
+        where = os.path.join(s.linktree, s.run.target, s.run.name, order.test, order.item).rstrip("/")
+        return CaseRow(
+            order.test, order.item, order.attempt, order.gen + 1, "LAUNCHED", "LAUNCHED", start=now, dir=where,
+            token=token_of(lot.bag, number),
+        )  # fmt: skip
+
+    def unlaunched(self, order: Order, comment: str) -> CaseRow:
+        """A case whose job could not be submitted: it stays runnable."""
+        row = CaseRow(order.test, order.item, order.attempt, order.gen + 2, "COMPLETED", "INFRA", comment=comment)
+        return row._replace(start=time.time(), end=time.time())
+
+    def mean(self, choice: Choice, waiting: Sequence[Waiting]) -> float | None:
+        """Seconds that a case of this kind takes, as measured in this run, else as expected, else None."""
+        total, n = self.spent.get(choice, (0.0, 0))
+        if n:
+            return total / n
+        known = [secs for w in waiting[:200] if (secs := self.world.expected(CaseKey(w.order.test, w.order.item)))]
+        return sum(known) / len(known) if known else None
+
+    def most(self, choice: Choice) -> int:
+        """How many jobs of a kind there may be at once."""
+        slots = sum(n for _, n in choice.hosts)
+        return min(filter(None, (slots, choice.jobs or self.world.jobs)))
+
+    def jobs(self, choice: Choice) -> int:
+        """How many jobs of a kind are open."""
+        return sum(lot.jobs() for lot in self.lots if lot.choice == choice)
+
+    # -- submitting -----------------------------------------------------------------------------
+
+    def launch(self, lot: Lot, many: int) -> None:
+        """Submit the jobs of a lot: one for each order, an array, or so many pilots."""
+        if lot.way == "job":
+            for task in range(lot.share):
+                if not self.submit(lot, 0, task):
+                    return
+        elif lot.way == "array":
+            if self.submit(lot, lot.share):
+                self.name_jobs(lot)
+            return
+        elif lot.engine.task_number[0]:
+            self.submit(lot, many)
+            return
+        else:
+            for _ in range(many):
+                if not self.submit(lot, 0):
+                    return
+        if lot.way == "job":
+            self.name_jobs(lot)
+
+    def submit(self, lot: Lot, tasks: int, task: int | None = None) -> bool:
+        """Submit one job or array; False when the engine did not take it."""
+        choice, made = lot.choice, lot.engine
+        words = () if task is None else (str(task),)
+        python = choice.python or sys.executable
+        host = self.host(choice, lot)
+        if host is None:
+            return False
+        job = Job(
+            self.name, (python, "-m", "mt.pipeline.pilot", lot.bag.path, *words), lot.bag.out, self.world.home,
+            choice.ask, tasks, self.most(choice) if tasks > self.most(choice) else 0, int(choice.notice), host,
+        )  # fmt: skip
+        path = os.path.join(lot.bag.path, f"job-{len(lot.subs)}.sh")
+        try:
+            with replacing(path) as name, open(name, "w", encoding="utf-8", errors="surrogateescape") as f:
+                f.write(made.text(job))
+            at = time.monotonic()
+            answer = call(made.submit(job, path), seconds=_SUBMIT, env=self.env, cwd=lot.bag.path)
+        except StoreError:
+            raise
+        except MtError as e:
+            return self._refuse(lot, e.what)
+        found = None if answer.status else re.search(made.job_id, answer.out, re.MULTILINE)
+        if found is None:
+            return self._failed(lot, answer)
+        lot.submitted(found[1], tasks, at, task)
+        lot.tries += 1
+        self.away = (0.0, 1.0)
+        self.polls_of(lot).hurry()
+        return True
+
+    def _failed(self, lot: Lot, answer: Answer) -> bool:
+        """An engine that cannot be reached is tried later; what it refuses it would refuse again."""
+        text = explain(lot.engine, answer)
+        trouble = trouble_of(lot.engine, answer)
+        if (trouble is None and answer.status) or (trouble is not None and not trouble.passing):
+            return self._refuse(lot, text)
+        _, pause = self.away
+        self.away = (time.monotonic() + pause, min(pause * 2, _AWAY))
+        lot.bag.log("trouble", what=text)
+        self.tell(f"{lot.engine.name}: {text}; trying again")
+        return False
+
+    def _refuse(self, lot: Lot, text: str) -> bool:
+        comment = f"{lot.engine.name} did not take its job: {text}"
+        self.refused[lot.choice] = comment
+        lot.bag.log("refused", why=text)
+        self.tell(comment.replace("its job", "a job"))
+        return False
+
+    def host(self, choice: Choice, lot: Lot) -> str | None:
+        """The host for a job, where the engine does not choose one: the one with most room; None when all are full."""
+        if not choice.hosts:
+            return ""
+        from mt.launchers.ssh import next_host
+
+        busy: dict[str, int] = {}
+        for one in (one for other in self.lots if other.choice == choice for one in other.open()):
+            name = lot.engine.apart(one)
+            busy[name] = busy.get(name, 0) + 1
+        return next_host(choice.hosts, busy) or None
+
+    def name_jobs(self, lot: Lot) -> None:
+        """Record the jobs of cases that are dealt out; those that have begun say more themselves."""
+        for number, (key, entry) in lot.orders.items():
+            job = lot.taker(number)
+            if job is not None and key in self.where:
+                row = self._launched(lot, number, order_in(entry), entry.sent)
+                self.world.emit("case", row._replace(job=f"{lot.engine.name}:{job}"))
+
+    @property
+    def name(self) -> str:
+        """The name of all jobs of the run, for people and for queries by name."""
+        kept = re.sub(r"[^A-Za-z0-9_.]", "_", self.world.suite)[:20] or "area"
+        return f"mt-{kept}-{self.world.setup.run_id}-{os.stat(self.world.root).st_ino:x}"
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment of the engine's commands."""
+        return self.world.env
+
+    def polls_of(self, lot: Lot) -> Polls:
+        """The queries of an engine."""
+        name = lot.engine.name
+        if name not in self.polls:
+            self.polls[name] = Polls(lot.engine, lot.choice.poll, self.env)
+        return self.polls[name]
+
+    def tell(self, text: str) -> None:
+        """Say something once."""
+        if text not in self.said:
+            self.said.add(text)
+            say(text)
+
+    # -- adopting -------------------------------------------------------------------------------
+
+    def adopt(self, rows: Iterable[CaseRow]) -> list[CaseRow]:
+        """Take over what an earlier controller has handed over; gives those that it recorded but never handed over."""
+        orphans = []
+        found: dict[str, Lot | None] = {}
+        for row in rows:
+            named = order_of(row.token)
+            if named is None:
+                continue
+            if named[0] not in found:
+                found[named[0]] = self._found(named[0])
+            lot = found[named[0]]
+            if lot is not None and named[1] in lot.orders:
+                self.where[row.key] = Place(lot, named[1])
+            elif row.state == "LAUNCHED":
+                orphans.append(row)
+        return orphans
+
+    def _found(self, name: str) -> Lot | None:
+        bag = Bag(os.path.join(bags_of(self.world.root, self.world.setup.run_id), name))
+        try:
+            terms = bag.terms()
+            text = next((str(line["launcher"]) for line in bag.logged() if line.get("launcher")), terms.engine)
+            choice = self.world.read(text) or Choice(terms.engine)
+            lot = Lot.found(bag, engine(terms.engine), choice)
+        except (MtError, ImportError, KeyError):
+            return None
+        self.lots.append(lot)
+        return lot
+
+    # -- looking --------------------------------------------------------------------------------
+
+    def ended(self, row: CaseRow) -> None:
+        """A case is over."""
+        place = self.where.pop(row.key, None)
+        self.noticed.pop(row.key, None)
+        if place is None:
+            return
+        if row.secs:
+            total, n = self.spent.get(place.lot.choice, (0.0, 0))
+            self.spent[place.lot.choice] = (total + row.secs, n + 1)
+        place.lot.orders.pop(place.number, None)
+        place.lot.tries = 0
+
+    def look(self, living: Mapping[CaseKey, CaseRow]) -> list[CaseRow]:
+        """Ask the engines if it is time, and see to cases whose jobs cannot run them; gives rows that end cases."""
+        for name, polls in self.polls.items():
+            mine = [lot for lot in self.lots if lot.engine.name == name]
+            seen = polls.step(self.name, [one for lot in mine for one in lot.open()])
+            if polls.trouble:
+                self.tell(f"{name} cannot be asked: {polls.trouble}; jobs go on, asking again")
+            if seen is not None and any([lot.hear(seen) for lot in mine]):
+                polls.hurry()
+        self._cancel_owed()
+        now = time.monotonic()
+        if now - self.reviewed < _REVIEW:
+            return []
+        self.reviewed = now
+        return [row for lot in list(self.lots) for row in self._review(lot, living, now)]
+
+    def _review(self, lot: Lot, living: Mapping[CaseKey, CaseRow], now: float) -> list[CaseRow]:
+        waiting = {
+            number: row for number, (key, _) in lot.orders.items()
+            if (row := living.get(key)) is not None and row.state == "LAUNCHED" and self.where.get(key) == (lot, number)
+        }  # fmt: skip
+        if not waiting:
+            return []
+        taken = lot.bag.taken()
+        rows = [end for n, row in waiting.items() if n in taken and (end := self._begun(lot, n, row, now))]
+        free = {n: row for n, row in waiting.items() if n not in taken}
+        killed = self._killed(lot, free)
+        for row in killed:
+            free.pop(self.where[row.key].number)
+        rows += killed
+        if lot.choice in self.refused:
+            return rows + self._withdraw(lot, free, self.refused[lot.choice])
+        stranded = {n: row for n, row in free.items() if lot.taker(n) is None}
+        if stranded and now >= self.away[0] and not self.cancelled:
+            rows += self._again(lot, stranded)
+        elif free and not lot.share and not lot.closed:
+            self._grow(lot, len(free), now)
+        return rows
+
+    def _begun(self, lot: Lot, number: int, row: CaseRow, now: float) -> CaseRow | None:
+        """A case that a job has taken should begin at once; when it does not, its taker may be dead."""
+        since = self.noticed.setdefault(row.key, now)
+        claim = lot.bag.claimed(number)
+        if now - since < _BEGIN or claim is None:
+            return None
+        taker = row._replace(state="RUNNING", host=claim.host, pid=claim.pid, job=claim.job)
+        if claim.host and self.world.health(taker) == "alive":
+            return None
+        return self.blame(taker)
+
+    def _killed(self, lot: Lot, free: Mapping[int, CaseRow]) -> list[CaseRow]:
+        """Cases that somebody wants killed before they began."""
+        kill_dir = self.world.setup.kill_dir
+        try:
+            names = set(os.listdir(kill_dir))
+        except OSError:
+            return []
+        rows = []
+        for number, row in free.items() if names else ():
+            path = os.path.join(kill_dir, control.control_name(row.key))
+            if os.path.basename(path) in names and (by := control.kill_asked(path)) and lot.bag.withdraw(number):
+                control.forget(path)
+                rows.append(_over(row, "KILLED", "KILLED", f"killed before it began: {by}"))
+                if lot.way != "pilot" and (job := lot.taker(number)):
+                    self.owed.setdefault(lot.engine.name, []).append(job)
+        return rows
+
+    def _withdraw(self, lot: Lot, free: Mapping[int, CaseRow], why: str) -> list[CaseRow]:
+        """Take orders back that nobody has begun, and end their cases as what the machine could not do."""
+        return [_over(row, "COMPLETED", "INFRA", why) for n, row in free.items() if lot.bag.withdraw(n)]
+
+    def _again(self, lot: Lot, stranded: Mapping[int, CaseRow]) -> list[CaseRow]:
+        """No job will take these: submit more, unless that has not helped before."""
+        if lot.tries > lot.choice.lost:
+            last = next((w for sub in reversed(lot.subs) for w in sub.over.values()), Word("", ""))
+            said = last_line(lot.bag.out) or last.said or last.fate
+            text = f"jobs of {lot.engine.name} end before they take a case" + (f": {said}" if said else "")
+            self.tell(f"{text}; see {lot.bag.out}")
+            return self._withdraw(lot, stranded, text)
+        if not lot.share:
+            secs = self.mean(lot.choice, ())
+            self.launch(lot, ways.pilots(len(stranded), secs, self.most(lot.choice)))
+            return []
+        rows = []
+        for number, row in stranded.items():
+            self.tries[row.key] = self.tries.get(row.key, 0) + 1
+            if self.tries[row.key] > lot.choice.lost:
+                word = lot.word(next(iter(lot.subs[-1].ids), "")) if lot.subs else Word("", "")
+                said = last_line(lot.bag.out) or word.said or word.fate
+                rows += self._withdraw(
+                    lot, {number: row}, f"its jobs of {lot.engine.name} end before they begin: {said}"
+                )
+            elif lot.bag.withdraw(number):
+                entry = lot.orders.pop(number).entry
+                self.where.pop(row.key)
+                self.take(order_in(entry)._replace(gen=row.gen), lot.choice)
+        return rows
+
+    def _grow(self, lot: Lot, free: int, now: float) -> None:
+        """More pilots, when all that there are run and the rest would take them too long."""
+        if now - lot.grown < _GROW or now < self.away[0]:
+            return
+        running = sum(1 for one in lot.open() if lot.word(one).fate == "running")
+        if running < lot.jobs():
+            return
+        total, n = self.spent.get(lot.choice, (0.0, 0))
+        secs = total / n if n else now - lot.grown
+        extra = ways.more(free, running, secs, self.most(lot.choice))
+        if extra:
+            self.launch(lot, extra)
+
+    # -- what became of a job ---------------------------------------------------------------------
+
+    def blame(self, row: CaseRow) -> CaseRow | None:
+        """The last row of a case whose worker is dead or was told to end; None while the engine's word is awaited."""
+        place = self.where.get(row.key)
+        if place is None:
+            return fates.ended(row, Word(fates.GONE, ""), own=False, ours=self.cancelled)
+        lot = place.lot
+        polls = self.polls_of(lot)
+        now = time.monotonic()
+        since = self.noticed.setdefault(row.key, now)
+        if since == now:
+            polls.hurry()
+        if not self.cancelled and polls.answered <= since and now - since < _WORD:
+            return None
+        job = row.job.partition(":")[2]
+        own = lot.way == "job" or (lot.way == "array" and lot.share >= lot.bag.count)
+        word = lot.word(job) if polls.answered > since else Word(fates.UNKNOWN, "")
+        return fates.ended(row, word, own=own, ours=self.cancelled)
+
+    def unexplained(self, row: CaseRow) -> bool:
+        """Whether an ended case was ended by its engine, whose word is wanted."""
+        return row.state == "INCOMPLETE" and row.comment == TOLD and bool(row.token)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def cancel(self, living: Mapping[CaseKey, CaseRow]) -> list[CaseRow]:
+        """End all jobs, with as few calls as possible; gives rows that end what had not begun."""
+        self.cancelled = True
+        for lot in self.lots:
+            self.owed.setdefault(lot.engine.name, []).extend(lot.roots())
+        self._cancel_owed(at_once=True)
+        rows = []
+        for waiting in self.ready.values():
+            rows += [_ended_unbegun(w.order) for w in waiting]
+        self.ready.clear()
+        for lot in self.lots:
+            free = {
+                n: row for n, (key, _) in lot.orders.items() if (row := living.get(key)) and row.state == "LAUNCHED"
+            }
+            lot.bag.say([{"stop": "cancelled by its controller"}])
+            rows += [_over(r, "INCOMPLETE", "KILLED", "cancelled before it began") for n, r in free.items()
+                     if lot.bag.withdraw(n)]  # fmt: skip
+        return rows
+
+    def _cancel_owed(self, *, at_once: bool = False) -> None:
+        """Cancel jobs; what the engine could not do now is tried again with the next looks."""
+        now = time.monotonic()
+        for name, jobs in list(self.owed.items()):
+            if not jobs or (now < self.away[0] and not at_once):
+                continue
+            made = engine(name)
+            answers = [call(argv, seconds=_SUBMIT, env=self.env) for argv in made.cancel(list(dict.fromkeys(jobs)))]
+            bad = next((a for a in answers if a.status and (t := trouble_of(made, a)) and t.passing), None)
+            for lot in self.lots:
+                if lot.engine.name == name and set(lot.roots()) & set(jobs):
+                    lot.bag.log("cancelled", jobs=[j for j in jobs if j in lot.roots()])
+            if bad is None:
+                del self.owed[name]
+                continue
+            self.away = (now + self.away[1], min(self.away[1] * 2, _AWAY))
+            self.tell(f"{name} could not be told to end the jobs: {explain(made, bad)}; trying again")
+
+    def no_more(self) -> None:
+        """Nothing new will come, as far as is known: pilots may leave when nothing is free."""
+        for lot in self.lots if not self.last else ():
+            if not lot.closed:
+                lot.bag.say([{"closed": True}])
+                lot.closed = True
+        self.last = True
+
+    def more(self) -> None:
+        """There is more after all."""
+        self.last = False
+
+    def finish(self) -> None:
+        """The run is over: end what still waits in a queue, and tidy up what is of no use any more."""
+        self.no_more()
+        for lot in self.lots:
+            idle = [one for one in lot.open() if lot.word(one).fate not in ("running", "suspended")]
+            if idle and not lot.orders and not self.cancelled:
+                self.owed.setdefault(lot.engine.name, []).extend(lot.roots())
+        self._cancel_owed(at_once=True)
+        for polls in self.polls.values():
+            polls.stop()
+        for lot in self.lots:
+            if not lot.orders:
+                lot.bag.tidy()
+
+
+def _over(row: CaseRow, state: str, status: str, comment: str) -> CaseRow:
+    return row._replace(gen=row.gen + 1, state=state, status=status, comment=comment, end=time.time())
+
+
+def _ended_unbegun(order: Order) -> CaseRow:
+    row = CaseRow(order.test, order.item, order.attempt, order.gen + 1, "INCOMPLETE", "KILLED")
+    return row._replace(comment="cancelled before it began", start=time.time(), end=time.time())

@@ -1,0 +1,186 @@
+"""A lot: a bag of orders with the jobs that were submitted for it, and what the engine has said of them.
+
+It runs nothing: the fleet submits and asks, and tells the lot, which writes all
+of it into the bag's log, so that the next controller finds it there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from mt.launchers.base import Engine, Word
+from mt.launchers.words import Choice
+from mt.model import CaseKey
+from mt.pipeline.bag import Bag, Entry, Reader
+from mt.pipeline.fates import GONE, is_over
+from mt.pipeline.polls import Seen
+
+#: answered queries, and seconds after the submission, after which a job that is not listed is gone
+_MISSED, APPEARS = 2, 10.0
+
+
+class Submission:
+    """One job or array as it was submitted; `task` is the share that a single job was given, else None."""
+
+    def __init__(self, job: str, ids: list[str], at: float, task: int | None = None) -> None:
+        self.job = job
+        self.ids = ids  # of its tasks, or its own
+        self.at = at
+        self.task = task
+        self.seen: set[str] = set()
+        self.over: dict[str, Word] = {}
+        self.missed: dict[str, int] = {}
+
+    def open(self) -> list[str]:
+        """The ids of what may still run or begin."""
+        return [one for one in self.ids if one not in self.over] if self.over else self.ids
+
+
+class Share(NamedTuple):
+    """The order of a case in a lot."""
+
+    key: CaseKey
+    entry: Entry
+
+
+class Lot:
+    """A bag and its jobs; `choice` says how its jobs are submitted."""
+
+    def __init__(self, bag: Bag, engine: Engine, choice: Choice, way: str, share: int) -> None:
+        self.bag = bag
+        self.engine = engine
+        self.choice = choice
+        self.way = way
+        self.share = share
+        self.orders: dict[int, Share] = {}
+        self.subs: list[Submission] = []
+        self.words: dict[str, Word] = {}
+        self.tries = 0  # submissions since anything of the lot has begun
+        self.grown = time.monotonic()
+        self.closed = False
+
+    # -- what is recorded -----------------------------------------------------------------------
+
+    def submitted(self, job: str, tasks: int, at: float, task: int | None = None, *, log: bool = True) -> Submission:
+        """A job has been accepted."""
+        ids = [self.engine.task(job, n) for n in range(tasks)] if tasks else [job]
+        sub = Submission(job, ids, at, task)
+        self.subs.append(sub)
+        self.grown = at
+        if log:
+            self.bag.log(
+                "submitted", id=job, tasks=tasks, task=task, engine=self.engine.name, launcher=self.choice.text,
+                way=self.way, ask=self.choice.ask._asdict(),
+            )  # fmt: skip
+        return sub
+
+    @classmethod
+    def found(cls, bag: Bag, engine: Engine, choice: Choice) -> Lot:
+        """The lot of a bag that another controller has made, as far as its files tell."""
+        terms, reader = bag.terms(), Reader(bag)
+        reader.look()
+        lot = cls(bag, engine, choice, terms.way, terms.share)
+        lot.closed = True  # new orders go into new bags
+        bag.count = len(reader.entries)
+        lot.orders = {n: Share(CaseKey(e.order[1], e.order[2]), e) for n, e in enumerate(reader.entries)}
+        now = time.monotonic()
+        for line in bag.logged():
+            if line.get("e") == "submitted":
+                lot.submitted(str(line["id"]), int(line.get("tasks") or 0), now, line.get("task"), log=False)
+        return lot
+
+    # -- jobs -----------------------------------------------------------------------------------
+
+    def open(self) -> Iterator[str]:
+        """The ids of all jobs and tasks that may still run or begin."""
+        for sub in self.subs:
+            yield from sub.open()
+
+    def roots(self) -> list[str]:
+        """The ids of submissions of which something is open: what to cancel."""
+        return [sub.job for sub in self.subs if sub.open()]
+
+    def jobs(self) -> int:
+        """How many jobs or tasks are open."""
+        return sum(len(sub.open()) for sub in self.subs)
+
+    def taker(self, number: int) -> str | None:
+        """The id of an open job that will take this order; None when there is none (any more)."""
+        if not self.share:
+            return next(self.open(), None)
+        for sub in reversed(self.subs):
+            mine = sub.task if sub.task is not None else number % self.share
+            if mine == number % self.share:
+                one = sub.ids[0] if sub.task is not None else sub.ids[mine] if mine < len(sub.ids) else None
+                if one is not None and one not in sub.over:
+                    return one
+        return None
+
+    def word(self, job: str) -> Word:
+        """What was said of a job last."""
+        return self.words.get(job, Word("", ""))
+
+    def hear(self, seen: Seen) -> bool:
+        """Take an answer of the engine; tells whether something changed."""
+        changed = False
+        for sub in self.subs:
+            for one in sub.ids if sub.at < seen.began else ():
+                word = seen.words.get(one)
+                if word is None and one in seen.asked and one not in sub.over:
+                    word = self._missing(sub, one, seen.began)
+                elif word is not None:
+                    sub.seen.add(one)
+                    sub.missed.pop(one, None)
+                if word is not None and word != self.words.get(one):
+                    changed = True
+                    self._say(sub, one, word)
+        return changed
+
+    def _missing(self, sub: Submission, one: str, now: float) -> Word | None:
+        """A job that was asked for and is not listed: gone when that stays so."""
+        missed = sub.missed[one] = sub.missed.get(one, 0) + 1
+        if missed < _MISSED or (one not in sub.seen and now - sub.at < APPEARS):
+            return None
+        return Word(GONE, "" if one in sub.seen else "accepted and never listed")
+
+    def _say(self, sub: Submission, one: str, word: Word) -> None:
+        self.words[one] = word
+        if is_over(word):
+            sub.over[one] = word
+        else:
+            sub.over.pop(one, None)
+        self.bag.log("word", job=one, fate=word.fate, said=word.said, host=word.host)
+
+    def end_of(self, ids: Iterable[str], word: Word) -> None:
+        """Count jobs as over without the engine: we have cancelled them."""
+        wanted = set(ids)
+        for sub in self.subs:
+            for one in sub.open():
+                if one in wanted or sub.job in wanted:
+                    sub.over[one] = word
+
+    def last_output(self) -> str:
+        """The last line that any job of the lot has printed, for people."""
+        return last_line(self.bag.out)
+
+
+def last_line(directory: str) -> str:
+    """The last line of the newest file of a directory that has one."""
+    import os
+
+    try:
+        found = sorted(os.scandir(directory), key=lambda e: e.stat().st_mtime, reverse=True)
+    except OSError:
+        return ""
+    for entry in found[:20]:
+        try:
+            with open(entry.path, encoding="utf-8", errors="replace") as f:
+                lines: list[Any] = f.read()[-4000:].split("\n")
+        except OSError:
+            continue
+        kept = [line.strip() for line in lines if line.strip()]
+        if kept:
+            return str(kept[-1])[:200]
+    return ""

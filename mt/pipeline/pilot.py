@@ -1,0 +1,264 @@
+"""A job of a batch engine: takes orders from a bag and runs them, one after another (DESIGN.md section 4).
+
+    python -m mt.pipeline.pilot BAG
+
+It is a worker whose orders come from files in place of a socket.  It claims an
+order before it runs it, writes its own journal, and needs neither its
+controller nor any other job: whoever reads the journals learns how the cases
+went.  It leaves when nothing is left to take, when its time is nearly over or
+when the controller or the engine says so.  An order that is withdrawn while it
+runs is ended: somebody else has been given the case.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+
+from mt.errors import MtError, StoreError, why
+from mt.journal import Journal, writer_name
+from mt.launchers import engine
+from mt.launchers.base import Engine
+from mt.locks.alive import keep_alive
+from mt.model import CaseRow, RunKey
+from mt.pipeline import proc
+from mt.pipeline.bag import Bag, Claim, Entry, Reader, Terms, token_of
+from mt.pipeline.case import Interrupt, Order, Setup
+from mt.pipeline.worker import Worker
+
+#: seconds that we wait for a signal of our own after one has ended a step: engines send it to all of a job
+_DOUBT = 0.3
+#: seconds between two looks for more orders, at first and at most
+_SOON, _LATE = 0.05, 2.0
+#: variables that belong to the job and its host, whatever the environment of the controller says
+_OWN = ("TMPDIR", "HOSTNAME", "HOST", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")
+_OWN_PREFIXES = ("SLURM", "LSB_", "LS_", "PBS_", "SGE_", "JOB_", "_CONDOR_", "MT_SSH_")
+#: a case that is not known to fit is not begun in the last part of the time of a job
+_LAST_PART = 0.1
+
+TOLD = "its job was told to end"
+
+
+def order_in(entry: Entry) -> Order:
+    """The order that an entry of a bag holds."""
+    number, test, item, pairs, *rest = entry.order
+    return Order(number, test, item, tuple(map(tuple, pairs)), *rest)
+
+
+def job_of(made: Engine, env: Mapping[str, str]) -> tuple[str, int]:
+    """The id of the job we are, as rows show it (`slurm:123_4`), and the number of our task from 0."""
+    ids = [env[name] for name in made.own_id if env.get(name)]
+    base = ids[0] if ids else f"pid-{os.getpid()}"
+    variable, first = made.task_number
+    number = env.get(variable, "") if variable else ""
+    if not number.isdigit() or int(number) < first:
+        return f"{made.name}:{base}", 0
+    task = int(number) - first
+    return f"{made.name}:{made.task(base, task)}", task
+
+
+def environment(terms: Terms, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the run, as its controller had it, with what belongs to this job and host."""
+    foreign = {k: v for k, v in terms.env.items() if not k.startswith(_OWN_PREFIXES)}
+    own = {k: v for k, v in env.items() if k in _OWN or k.startswith(_OWN_PREFIXES)}
+    merged = {**env, **foreign, **own}
+    for name in ("MT_RUN_AREA_HOME", "MT_CMDINFO"):
+        merged.pop(name, None)
+    return merged
+
+
+class Pilot(Worker):
+    """A worker that takes its orders from a bag."""
+
+    def __init__(self, bag: Bag, terms: Terms, job: str, task: int, journal: Journal, setup: Setup) -> None:
+        ours, theirs = socket.socketpair()
+        super().__init__(theirs, journal, setup, os.getppid())
+        self.waker = ours
+        theirs.setblocking(False)
+        ours.setblocking(False)
+        self.bag = bag
+        self.terms = terms
+        self.job = job
+        self.task = task
+        self.reader = Reader(bag)
+        self.began = time.monotonic()
+        self.leaving = False
+        self.number = -1
+        self.entry = Entry([], 0.0, 0.0)
+        self.dress = self.dressed
+
+    # -- what to run ------------------------------------------------------------------------------
+
+    def fly(self) -> None:
+        """Run orders until there are none for us."""
+        for number in self.numbers():
+            self.number, self.entry = number, self.reader.entries[number]
+            row = self.execute(order_in(self.entry))
+            self.journal.flush()
+            if row.state == "INCOMPLETE" or self.cancelled or self.leaving:
+                return
+
+    def numbers(self) -> Iterator[int]:
+        """The orders that are ours: dealt out, or the next free ones."""
+        yield from self.dealt() if self.terms.share else self.free()
+
+    def dealt(self) -> Iterator[int]:
+        """Our share of a bag that was full before we were submitted."""
+        self.reader.look()
+        for number in range(self.task, len(self.reader.entries), self.terms.share):
+            if self.reader.over or not self.fits(self.reader.entries[number].secs):
+                return
+            if self.claimed(number):
+                yield number
+
+    def free(self) -> Iterator[int]:
+        """The next order that nobody has, as long as more may come."""
+        at, pause, since = 0, _SOON, time.monotonic()
+        taken: set[int] = set()
+        while not (self.cancelled or self.leaving):
+            if at >= len(self.reader.entries):
+                if self.look():
+                    pause, since = _SOON, time.monotonic()
+                    continue
+                if self.reader.closed or time.monotonic() - since > self.terms.idle:
+                    return
+                self.rest(pause)
+                pause = min(pause * 1.5, _LATE)
+                continue
+            if self.reader.over:
+                return
+            if at in taken:
+                at += 1
+            elif not self.fits(self.reader.entries[at].secs):
+                return
+            elif self.claimed(at):
+                yield at
+                at, pause, since = at + 1, _SOON, time.monotonic()
+            else:  # others are ahead of us: see once how far
+                taken = self.bag.taken()
+
+    def claimed(self, number: int) -> bool:
+        """Whether the order is ours from now on."""
+        return self.bag.claim(number, Claim(self.job, self.setup.host, os.getpid(), self.journal.writer))
+
+    def fits(self, secs: float) -> bool:
+        """Whether a case that may take so long ends before the time of our job does."""
+        if not self.terms.secs or self.number < 0:
+            return True
+        left = self.terms.secs - (time.monotonic() - self.began)
+        least = min(self.terms.notice, self.terms.secs * _LAST_PART)
+        return left > max(secs * 1.5, least)
+
+    def rest(self, seconds: float) -> None:
+        """Wait for more orders, or until somebody tells us something."""
+        self.beat()
+        poll = select.poll()
+        poll.register(self.link.fileno(), select.POLLIN)
+        poll.poll(int(seconds * 1000))
+        self.drain()
+
+    # -- how a case goes --------------------------------------------------------------------------
+
+    def dressed(self, row: CaseRow) -> CaseRow:
+        """What is known of a case because we run it as a job."""
+        queued = max(time.time() - self.entry.sent, 0.0) if self.entry.sent else 0.0
+        return row._replace(job=self.job, token=token_of(self.bag, self.number), queued=round(queued, 3))
+
+    def still_ours(self) -> bool:
+        """Whether the case may begin: nobody has told us to end, and it is not withdrawn."""
+        return self.asked() is None
+
+    def asked(self) -> Interrupt | None:
+        """Twice a second while a case runs: does the engine, or the controller, want us to end it?"""
+        self.beat()
+        self.drain()
+        if not self.cancelled:
+            self.look()
+        if self.number in self.reader.revoked and not self.cancelled:
+            self.cancelled = Interrupt("INCOMPLETE", "DEAD", "it was given to another job")
+        return self.cancelled
+
+    def doubt(self) -> Interrupt | None:
+        """A step was ended by a signal: an engine that ends a job sends it to us as well."""
+        if not self.cancelled:
+            self.rest(_DOUBT)
+        return self.cancelled
+
+    def look(self) -> bool:
+        """See what the controller has said; a disk that cannot be read now may be there again at the next look."""
+        try:
+            new = self.reader.look()
+        except StoreError as e:
+            print(f"mt: {e.what}", file=sys.stderr)
+            return False
+        if self.reader.stopped:
+            self.cancel(self.reader.stopped)
+        return new
+
+    def drain(self) -> None:
+        """Forget what woke us up."""
+        try:
+            while self.link.recv(64):
+                pass
+        except OSError:
+            return
+
+    # -- signals ------------------------------------------------------------------------------------
+
+    def obey(self) -> None:
+        """End on TERM; take nothing new when the engine says that the time is nearly over (USR1, USR2)."""
+
+        def told(sig: int, frame: object) -> None:
+            if sig == signal.SIGTERM or sig == signal.SIGINT:
+                self.cancel(TOLD)
+            self.leaving = True
+            try:
+                self.waker.send(b"!")
+            except OSError:
+                pass
+
+        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU):
+            signal.signal(sig, told)
+
+
+def main(path: str, share: str = "") -> int:
+    """The whole life of a job; `share` is the number of its share, when the engine has none for it."""
+    from mt.area import Area
+    from mt.db import Store
+    from mt.pipeline.ready import setup_of
+
+    bag = Bag(path)
+    terms = bag.terms()
+    made = engine(terms.engine)
+    job, task = job_of(made, os.environ)
+    task = int(share) if share else task
+    env = environment(terms, os.environ)
+    pairs = [(name, value) for name, value in terms.setvars]
+    area = Area.open(terms.home, target=terms.target or None, run=terms.run, environ=env, setvars=pairs)
+    store = Store(area.home, create=True)
+    run = RunKey(terms.target, terms.run)
+    setup = setup_of(area, store, terms.run_id, run, contour=terms.contour, old=terms.old)
+    directory = store.journal_dir(terms.run_id)
+    writer = writer_name()
+    keep_alive(os.path.join(directory, f"{writer}.ndjson"))
+    proc.become_subreaper()
+    os.chdir("/")
+    with Journal(directory, writer, buffered=True) as journal:
+        pilot = Pilot(bag, terms, job, task, journal, setup)
+        pilot.obey()
+        pilot.fly()
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:3]))
+    except MtError as error:
+        sys.exit(f"mt: {error.what}")
+    except OSError as error:
+        sys.exit(f"mt: cannot use '{error.filename}': {why(error)}")
