@@ -20,9 +20,8 @@ from shlex import quote
 from typing import NamedTuple
 
 NAMES = ("a", "b", "c")
-#: a command that stands between sshd and what was asked of it, as login shells of other kinds do
+#: a command that stands between sshd and what was asked of it, as a login shell does whose start files print
 LOUD = 'echo "Welcome to this host!"; printf "No newline here"; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
-CSH = 'exec csh -c "$SSH_ORIGINAL_COMMAND"'
 
 _SERVER = """\
 Port {port}
@@ -177,6 +176,11 @@ class SshLab:
         for path in (self.home / "id", self.home / "id.pub"):
             path.unlink()
         make_key(self.home / "id")
+
+
+def as_login(shell: str) -> str:
+    """The command that hands on what was asked to this program, as sshd does where it is the login shell."""
+    return f'exec {quote(shell)} -c "$SSH_ORIGINAL_COMMAND"'
 
 
 def make_key(path: Path) -> None:

@@ -12,10 +12,22 @@ from shlex import quote
 #: seconds between TERM and KILL for a job that is cancelled
 GRACE = 3
 
+#: a csh that logged in leaves copies of its output open, above the 9 that /bin/sh can name; while a job has them, ssh
+#: does not come back.  Where there is no bash, only hosts on which csh is the login shell suffer.
+_CLOSE = """\
+for fd in /proc/$$/fd/*; do
+    fd=${fd##*/}
+    [ "$fd" -le 2 ] || eval "exec $fd>&-"
+done
+exec "$@"
+"""
+
 #: `told` ends with one line; `same` is true for that very process, dead or not, `living` when it is not dead; `marked`
 #: prints the processes of a job; `detached` makes a session, without `&` where setsid can do that, because a shell
 #: takes INT and QUIT from what it starts in its background
-WORDS = """\
+WORDS = (
+    f"close={quote(_CLOSE)}\n"
+    """\
 told() { printf 'mt: %s: %s\\n' "$host" "$1" >&2; exit 70; }
 [ -r /proc/self/stat ] && read -r boot </proc/sys/kernel/random/boot_id || told 'there is no /proc: it must be Linux'
 boot=${boot%%-*}
@@ -31,9 +43,11 @@ living() { same "$@" && case $state in Z|X|x) false;; esac; }
 marked() { grep -lzxF "MT_SSH_JOB=$host:$1:$2:$3" /proc/[0-9]*/environ 2>/dev/null | grep -o '[0-9][0-9]*'; }
 detached() {
     command -v setsid >/dev/null || told "cannot run 'setsid': command not found"
+    command -v bash >/dev/null && set -- bash -c "$close" mt "$@"
     if setsid -f true 2>/dev/null; then setsid -f "$@"; else setsid "$@" & fi
 }
 """
+)
 
 #: a job before it becomes its command: it opens its output and tells its id, and then its parent waits no longer
 _INSIDE = """\

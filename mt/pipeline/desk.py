@@ -234,9 +234,9 @@ class RunDesk:
         if self.fleet and choice:
             self.fleet.take(order, choice)
 
-    def hand_over(self) -> None:
+    def hand_over(self, *, at_once: bool = False) -> None:
         """Let the fleet submit jobs for what it was given; what it could not hand over has ended."""
-        for row in self.fleet.hand_over() if self.fleet else ():
+        for row in self.fleet.hand_over(at_once=at_once) if self.fleet else ():
             if row.state in LIVE:
                 self.living[row.key] = row
             else:
@@ -248,6 +248,17 @@ class RunDesk:
             self.fleet.no_more()
         elif self.fleet:
             self.fleet.more()
+
+    def drain(self) -> None:
+        """Take back what no job has begun."""
+        if self.fleet:
+            self.ended += [self.decide(row) for row in self.fleet.drain(self.living)]
+
+    def leave_far(self) -> None:
+        """Hand over what was kept back to be handed over with more."""
+        if self.fleet:
+            self.hand_over(at_once=True)
+            self.fleet.no_more()
 
     # -- cases that launchers start --------------------------------------------------------------
 

@@ -24,6 +24,8 @@ _SAYS = {
     "cancelled": "it was cancelled",
     "failed": "it failed",
     "done": "it ended",
+    "queued": "it was put back into the queue",
+    "running": "it was started anew",
     GONE: "the engine knows nothing of it any more",
 }
 

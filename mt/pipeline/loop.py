@@ -114,6 +114,14 @@ class Desk(Protocol):
         """Nothing is left to start, as far as is known (or, with `far`, there is more after all)."""
         ...
 
+    def drain(self) -> None:
+        """No more cases may begin: take back what batch engines have not begun."""
+        ...
+
+    def leave_far(self) -> None:
+        """We are leaving: hand over what was kept back, so that it goes on without us."""
+        ...
+
     def cancel(self) -> None:
         """End what launchers have started."""
         ...
@@ -151,6 +159,7 @@ class Loop:
         self.far_heap: list[tuple[object, int]] = []  # the same of cases that batch engines run
         self.far_parked: dict[str, list[int]] = {}
         self.faraway: set[int] = set()  # cases that were handed to batch engines and have not ended
+        self.drained = False
         self.calm = 0  # looks since an adopted case has ended
         self.busy_elsewhere: list[int] = []  # ready, but exclusive and running in another run
         self.running: dict[int, str] = {}  # case -> job group
@@ -191,7 +200,7 @@ class Loop:
                 yield self.beat()
                 break
             self.wait()
-            if self.left:
+            if self.level >= 3:
                 break
         self.crew.dismiss()
 
@@ -224,6 +233,7 @@ class Loop:
 
     def release(self) -> None:
         """Let what runs go on alone, as soon as it is recorded that it has begun."""
+        self.desk.leave_far()
         waiting = {self.plan.cases[n] for n in self.running}
         while waiting and self.crew.members:
             waiting = {key for key in waiting if (row := self.desk.last_word(key)) and row.state == "NOT_STARTED"}
@@ -394,6 +404,9 @@ class Loop:
                 self.over(number, row)
         for act in self.desk.orders():
             act(self)
+        if self.draining and not self.drained:
+            self.drained = True
+            self.desk.drain()
         if self.faraway:
             self.desk.no_more(far=self.startable() or self.plan.left() > len(self.running))
         for number in self.busy_elsewhere:
@@ -523,6 +536,7 @@ class Loop:
             self.cancel()
         elif level >= 3:
             self.left = self.crew.leave()
+            self.said = f"left {len(self.faraway)} cases to their jobs: see mt jobs" if self.faraway else ""
 
     def ask(self, what: str, by: str) -> None:
         """Somebody asked from outside to drain or to cancel."""

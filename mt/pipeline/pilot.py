@@ -34,7 +34,7 @@ from mt.pipeline.worker import Worker
 #: seconds that we wait for a signal of our own after one has ended a step: engines send it to all of a job
 _DOUBT = 0.3
 #: seconds between two looks for more orders, at first and at most
-_SOON, _LATE = 0.05, 2.0
+_SOON, _LATE = 0.05, 0.5
 #: variables that belong to the job and its host, whatever the environment of the controller says
 _OWN = ("TMPDIR", "HOSTNAME", "HOST", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")
 _OWN_PREFIXES = ("SLURM", "LSB_", "LS_", "PBS_", "SGE_", "JOB_", "_CONDOR_", "MT_SSH_")

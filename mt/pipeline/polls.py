@@ -52,11 +52,12 @@ class Polls:
         self.pause = self.first
         self.due = min(self.due, self.clock() + self.first / 4)
 
-    def step(self, name: str, ids: Sequence[str]) -> Seen | None:
-        """Start a query when it is time for one, or give the answer of the one that has ended."""
+    def step(self, name: str, jobs: Callable[[], Sequence[str]]) -> Seen | None:
+        """Start a query about `jobs` when it is time for one, or give the answer of the one that has ended."""
         now = self.clock()
         if self._asking is None:
-            if ids and now >= self.due:
+            ids = jobs() if now >= self.due else ()
+            if ids:
                 self._start(name, ids, now)
             return None
         try:

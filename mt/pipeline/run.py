@@ -85,7 +85,7 @@ def drive(
             ran = sum(len(beat.ran) for beat in show(followed, progress, request.run, each))
             progress.clear()
             limits.close()
-            if fleet and not loop.left:
+            if fleet and interrupts.level < 3:
                 fleet.finish()
         hooks.after(area, request.run)
         ground.folder.fold()

@@ -326,10 +326,10 @@ def test_a_host_that_cannot_run_a_job_says_why_in_one_line(desk: Desk, change: M
 
 @pytest.mark.parametrize("shell", ["loud", "csh", "tcsh"])
 def test_login_shells_of_all_kinds_will_do(desk: Desk, shell: str) -> None:
-    if shell != "loud" and not shutil.which(shell):
+    program = shutil.which(shell)
+    if shell != "loud" and not program:
         pytest.skip(f"'{shell}' is not installed")
-    command = sshlab.LOUD if shell == "loud" else sshlab.CSH.replace("csh", shell)
-    desk.lab.start(forced={shell: command})
+    desk.lab.start(forced={shell: sshlab.as_login(program) if program else sshlab.LOUD})
     job = desk.sh(f"echo it\\'s 'ready!'; {WAITS}", host=shell)
     assert list(desk.poll(job)) == [job]
     wait_until(lambda: desk.printed(job) == "it's ready!\nready\n", "what it prints")
