@@ -19,6 +19,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from mt.errors import MtError, StoreError
@@ -117,8 +118,11 @@ class Fleet:
         """A case is ready; it goes into a bag at the next `hand_over`."""
         self.ready.setdefault(choice, []).append(Waiting(order, time.monotonic()))
 
-    def hand_over(self) -> list[CaseRow]:
-        """Put what is ready into bags and submit jobs for it; gives the rows of what was handed over, or refused."""
+    def hand_over(self, *, at_once: bool = False) -> list[CaseRow]:
+        """Put what is ready into bags and submit jobs for it; gives the rows of what was handed over, or refused.
+
+        Where jobs are no pilots, cases that become ready within a moment go together, unless `at_once`.
+        """
         now = time.monotonic()
         rows: list[CaseRow] = []
         for choice, waiting in list(self.ready.items()):
@@ -126,7 +130,7 @@ class Fleet:
                 rows += [self.unlaunched(w.order, self.refused[choice]) for w in waiting]
                 del self.ready[choice]
             elif waiting and now >= self.away[0]:
-                rows += self._hand_over(choice, waiting, now)
+                rows += self._hand_over(choice, waiting, now + at_once * _GATHER * 4)
         return rows
 
     def _hand_over(self, choice: Choice, waiting: list[Waiting], now: float) -> list[CaseRow]:
@@ -357,6 +361,7 @@ class Fleet:
         except (MtError, ImportError, KeyError):
             return None
         self.lots.append(lot)
+        bag.say([{"closed": True}])  # what comes now goes into bags of ours
         return lot
 
     # -- looking --------------------------------------------------------------------------------
@@ -377,7 +382,7 @@ class Fleet:
         """Ask the engines if it is time, and see to cases whose jobs cannot run them; gives rows that end cases."""
         for name, polls in self.polls.items():
             mine = [lot for lot in self.lots if lot.engine.name == name]
-            seen = polls.step(self.name, [one for lot in mine for one in lot.open()])
+            seen = polls.step(self.name, partial(_open, mine))
             if polls.trouble:
                 self.tell(f"{name} cannot be asked: {polls.trouble}; jobs go on, asking again")
             if seen is not None and any([lot.hear(seen) for lot in mine]):
@@ -521,13 +526,26 @@ class Fleet:
             rows += [_ended_unbegun(w.order) for w in waiting]
         self.ready.clear()
         for lot in self.lots:
-            free = {
-                n: row for n, (key, _) in lot.orders.items() if (row := living.get(key)) and row.state == "LAUNCHED"
-            }
             lot.bag.say([{"stop": "cancelled by its controller"}])
-            rows += [_over(r, "INCOMPLETE", "KILLED", "cancelled before it began") for n, r in free.items()
-                     if lot.bag.withdraw(n)]  # fmt: skip
+            rows += self._back(lot, living, "KILLED", "cancelled before it began")
         return rows
+
+    def drain(self, living: Mapping[CaseKey, CaseRow]) -> list[CaseRow]:
+        """Let what has begun end; gives rows that end what has not."""
+        rows = [_ended_unbegun(w.order) for waiting in self.ready.values() for w in waiting]
+        self.ready.clear()
+        self.no_more()
+        for lot in self.lots:
+            rows += self._back(lot, living, "n/a", "its run was stopped before it began")
+            ended = {row.key for row in rows}
+            if not any(key in living and key not in ended for key, _ in lot.orders.values()):
+                self.owed.setdefault(lot.engine.name, []).extend(lot.roots())
+        return rows
+
+    def _back(self, lot: Lot, living: Mapping[CaseKey, CaseRow], status: str, comment: str) -> list[CaseRow]:
+        """Take back all orders of a lot that nobody has begun; their cases run again with the next command."""
+        free = {n: row for n, (key, _) in lot.orders.items() if (row := living.get(key)) and row.state == "LAUNCHED"}
+        return [_over(row, "INCOMPLETE", status, comment) for n, row in free.items() if lot.bag.withdraw(n)]
 
     def _cancel_owed(self, *, at_once: bool = False) -> None:
         """Cancel jobs; what the engine could not do now is tried again with the next looks."""
@@ -572,6 +590,11 @@ class Fleet:
         for lot in self.lots:
             if not lot.orders:
                 lot.bag.tidy()
+
+
+def _open(lots: Sequence[Lot]) -> list[str]:
+    """The ids of all jobs of some lots that may still run or begin."""
+    return [one for lot in lots for one in lot.open()]
 
 
 def _over(row: CaseRow, state: str, status: str, comment: str) -> CaseRow:
