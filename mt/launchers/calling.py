@@ -32,7 +32,9 @@ _LOOK, _DEATH = 0.25, 2.0
 _SILENT = Trouble("", "the engine does not answer; it is asked again", passing=True)
 
 #: what stands in front of the words that count: `sbatch: error: `
-_PREFIX = re.compile(r"(?:[\w.+-]{1,40}: ?(?=\S))?(?:\[?(?:error|fatal)\]?: ?)+|(?:q|s|b|condor_)[a-z]{2,12}: ", re.I)
+_PREFIX = re.compile(
+    r"(?:[\w.+-]{1,40}(?:: ?| )(?=\S))?(?:\[?(?:error|fatal)\]?: ?)+|(?:q|s|b|condor_)[a-z]{2,12}: ", re.IGNORECASE
+)
 #: lines that say nothing
 _EMPTY = re.compile(r"exiting\.?|submitting job\(s\)\.*|.{0,30}\bwarning\b.*|-+|=+|", re.I)
 
