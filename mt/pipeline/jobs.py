@@ -8,6 +8,7 @@ somebody is just writing, or that a later mt has written, can be read.
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, NamedTuple
 
 from mt.launchers import ENGINES, engine
@@ -206,6 +207,12 @@ class RunJobs:
         """Every job of the run, oldest first; `known` tasks have rows of their own."""
         for log in self.bags():
             yield from log.jobs(known)
+
+
+def job_name(suite: str, run_id: int, store_root: str) -> str:
+    """The name of all jobs of a run, for people and for queries by name: the same for every controller of the run."""
+    kept = re.sub(r"[^A-Za-z0-9_.]", "_", suite)[:20] or "area"
+    return f"mt-{kept}-{run_id}-{os.stat(store_root).st_ino:x}"
 
 
 def jobs_of(store_root: str, run_id: int) -> list[JobRow]:

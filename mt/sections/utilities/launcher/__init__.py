@@ -1,0 +1,1 @@
+"""Launchers: which there are, and whether one works."""
