@@ -18,7 +18,8 @@ from mt.config import Config, Problem, template
 from mt.disks import free_space, look
 from mt.errors import ConfigError, MtError
 from mt.excuses import problems as excuse_problems
-from mt.known import MEGATEST, TESTCONFIG, UNREAD
+from mt.known import MEGATEST, TESTCONFIG, UNREAD, listed
+from mt.launchers.words import problems as launcher_problems
 from mt.selectors import find_cycle
 from mt.testspec import StepSpec, TestSpec, item_path, wait_problems
 
@@ -60,6 +61,7 @@ def of_area(area: Area) -> Iterator[Problem]:
     yield from traps.host_types(config)
     yield from infra.problems(config)
     yield from retries.problems(config, "setup")
+    yield from launcher_problems(config)
     if area.runconfigs is not None:
         yield from _texts(area.runconfigs)
         yield from traps.shell_values(area.runconfigs, area.runconfigs.sections())
@@ -98,6 +100,7 @@ def of_test(area: Area, spec: TestSpec, rules: Rules) -> Iterator[Problem]:
     yield from _rules(spec, rules)
     yield from infra.problems(spec.config)
     yield from retries.problems(spec.config, "requirements")
+    yield from launcher_problems(spec.config)
     for name, path in spec.disks or ():
         yield from _disk(area, name, path, spec)
 
@@ -109,10 +112,10 @@ def _keys(config: Config, table: Table) -> Iterator[Problem]:
     """Keys of known sections that nothing reads, and sections whose names are nearly known."""
     used = set(_GET.findall("\n".join(_text(path) for path in config.files)))
     for section in config.sections():
-        if section not in table:
+        if listed(section) not in table:
             yield from _near_section(config, section, table)
             continue
-        words = table[section]
+        words = table[listed(section)]
         for key in config.keys(section):
             where = config.where(section, key) or config.shown(config.path)
             if (section, key) in UNREAD:

@@ -1,6 +1,7 @@
 """The sections and keys that are read, for whoever looks for misspelled ones (spec/config.md 2.1, 4.1).
 
-None in place of keys means that the section's keys are the user's own words.
+None in place of keys means that the section's keys are the user's own words,
+or that somebody else looks at them.
 Other sections are legal everywhere: they serve `#{get SECTION KEY}`.
 """
 
@@ -21,7 +22,7 @@ MEGATEST: Table = {
     "fields": None, "launchers": None, "host-types": None, "jobgroups": None, "disks": None, "tests-paths": None,
     "env-override": None, "triggers": None, "testrollup": None, "archive-disks": None, "graph": None,
     "areas": None, "contours": None, "access": None, "accesstypes": None, "listeners": None, "default": None,
-    "semaphores": None,
+    "semaphores": None, "launcher NAME": None,
     "setup": _words(
         "linktree max_concurrent_jobs launch-delay launch_delay inter-test-delay runqueue maxretries run-wait reruns"
         " allow-auto-rerun runtimelim testcopycmd minspace free-space-script dbdir-space-required executable launchwait"
@@ -53,7 +54,10 @@ TESTCONFIG: Table = {
     "setup": None, "ezsteps": None, "logpro": None, "items": None, "itemstable": None, "itemmap": None,
     "waivers": None, "waiver_rules": None, "triggers": None, "disks": None, "pre-launch-env-vars": None,
     "pre-launch-env-overrides": None, "test_meta": None,
-    "requirements": _words("waiton waitor mode itemmap priority runtimelim diskspace memory jobgroup retries retry"),
+    "requirements": _words(
+        "waiton waitor mode itemmap priority runtimelim diskspace memory jobgroup retries retry"
+        " cores cpus mem time queue partition account project licences licenses flags"
+    ),
     "infra": _words("exit signals log"),
     "skip": _words("prevrunning fileexists rundelay"),
     "subrun": _words(
@@ -61,6 +65,12 @@ TESTCONFIG: Table = {
         " passfail propagate"
     ),
 }  # fmt: skip
+
+
+def listed(section: str) -> str:
+    """The name under which a table has a section: one for all that begin with `launcher`."""
+    return "launcher NAME" if section.startswith("launcher ") else section
+
 
 #: (section, key) -> what to say: keys that areas have and nothing ever read
 UNREAD: Mapping[tuple[str, str], str] = {

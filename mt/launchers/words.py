@@ -113,13 +113,17 @@ def problems(config: Config) -> Iterator[Problem]:
     """What cannot be understood in megatest.config or a testconfig, for `mt check`."""
     yield from (value for _, value in _asked(config) if isinstance(value, Problem))
     named = launchers_named(config)
-    for name in named:
-        section = next(s for s in config.sections() if s.partition(" ")[2].strip() == name)
-        keys = config.keys(section)
-        yield from _wrong(name, named, config.where(section, keys[0]) if keys else config.shown(config.path))
+    bad = set()
+    for section in config.sections():
+        name = section.partition(" ")[2].strip()
+        if name in named and section.startswith(f"{SECTION} "):
+            keys = config.keys(section)
+            wrong = list(_wrong(name, named, config.where(section, keys[0]) if keys else config.shown(config.path)))
+            bad.update({name} if wrong else ())
+            yield from wrong
     for section, key in [("jobtools", "launcher"), *(("host-types", key) for key in config.keys("host-types"))]:
-        text = (config.get(section, key) or "").strip()
-        if text not in named:
+        text = config.get(section, key) or ""
+        if not bad.intersection(text.split(None, 1)[:1]):  # that was told
             yield from _wrong(text, named, config.where(section, key))
 
 
@@ -172,6 +176,9 @@ def _choice(text: str, engine: str, pairs: Iterable[tuple[str, str]]) -> Choice:
         except ValueError as e:
             raise ConfigError(f"launcher '{text}': {given} '{value}': {e}", hint=_EXAMPLES.get(key)) from e
         flags += said["flags"] if key == "flags" else ()
+    if engine == "htcondor" and (odd := next((flag for flag in flags if "=" not in flag), "")):
+        hint = "flags are lines of a submit description, as in: flags='request_gpus=1'"
+        raise ConfigError(f"launcher '{text}': flags: '{odd}' is not KEY=VALUE", hint=hint)
     if bool(said.get("hosts")) != (engine == "ssh"):
         what = "it needs hosts" if engine == "ssh" else f"{engine} finds hosts by itself"
         raise ConfigError(f"launcher '{text}': {what}", hint="ssh hosts=a:4,b:2" if engine == "ssh" else None)
