@@ -77,20 +77,22 @@ class Asking:
         self._terms = seconds, env, cwd
         self._answers: list[Answer] = []
         self._running: _Running | None = None
-        self._next()
+        if self._rest:
+            self._next()
 
     def done(self) -> list[Answer] | None:
-        """The answers, in order, when all commands have ended; else None, at once.
-
-        Raises LaunchError when one cannot be started.
-        """
-        while self._running is not None:
-            answer = self._running.answer()
+        """The answers, in order, when all commands have ended; else None, at once."""
+        while self._running is not None or self._rest:
+            try:
+                answer = self._running.answer() if self._running else self._next()
+            except LaunchError as e:
+                answer = Answer(UNSEEN, "", e.what)
             if answer is None:
                 return None
             self._answers.append(answer)
-            self._running.leave()
-            self._next()
+            if self._running is not None:
+                self._running.leave()
+                self._running = None
         return self._answers
 
     def stop(self) -> None:
@@ -100,10 +102,10 @@ class Asking:
             self._running.leave()
             self._running = None
 
-    def _next(self) -> None:
-        self._running = None
-        if self._rest:
-            self._running = _Running(self._rest.pop(0), *self._terms)
+    def _next(self) -> Answer | None:
+        """Start the next one, which has no answer yet."""
+        self._running = _Running(self._rest.pop(0), *self._terms)
+        return None
 
 
 class _Running:
@@ -155,7 +157,7 @@ class _Running:
 
     def leave(self) -> None:
         """End it, if it still runs, and let go of all that it holds of ours."""
-        if not self._ended():
+        if not self._ended() and self.verdict is None:
             self._kill(SLOW, "")
             while not self._ended() and time.monotonic() < self.deadline:
                 self.rest()

@@ -103,8 +103,11 @@ def task(array: str, number: int) -> str:
 
 
 def poll(name: str, jobs: Sequence[str]) -> list[Argv]:
-    """Arrays once, with all their tasks; qstat cannot look for a name and tell why jobs wait."""
-    return portions(("qstat", "-t", "-f"), roots(jobs))
+    """Arrays once, with all their tasks; qstat cannot look for a name and tell why jobs wait.
+
+    It prints what it knows, and has a bad status when it does not know one.
+    """
+    return [("qstat", "-t", "-f", *roots(jobs))]
 
 
 def roots(jobs: Sequence[str]) -> list[str]:

@@ -113,7 +113,7 @@ def problems(config: Config) -> Iterator[Problem]:
     """What cannot be understood in megatest.config or a testconfig, for `mt check`."""
     yield from (value for _, value in _asked(config) if isinstance(value, Problem))
     named = launchers_named(config)
-    bad = set()
+    bad: set[str] = set()
     for section in config.sections():
         name = section.partition(" ")[2].strip()
         if name in named and section.startswith(f"{SECTION} "):
@@ -147,7 +147,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
     for word in _words(text, text)[1:]:
         key, equals, value = word.partition("=")
         if not equals:
-            near = _nearest(word, (*KEYS, *ALIASES), "keys", KEYS)
+            near = _nearest(word, (*KEYS, *ALIASES), "keys", KEYS, 0.8)
             raise ConfigError(f"launcher '{text}': '{word}' is not KEY=VALUE", hint=near)
         yield key, value
 
@@ -209,7 +209,10 @@ def read_value(key: str, text: str) -> Any:
 def _flags(text: str) -> tuple[str, ...]:
     from shlex import split
 
-    words = tuple(split(text))
+    try:
+        words = tuple(split(text))
+    except ValueError as e:
+        raise ValueError(str(e).lower()) from e
     if not all(map(str.isprintable, words)):
         raise ValueError("one line is wanted")
     return words
@@ -266,8 +269,8 @@ def _asked(config: Config) -> Iterator[tuple[str, Any | Problem]]:
             yield key, Problem(config.where(REQUIREMENTS, given) or "", what, "warning", _EXAMPLES.get(key))
 
 
-def _nearest(word: str, known: Iterable[str], kind: str, listed: Iterable[str] = ()) -> str:
+def _nearest(word: str, known: Iterable[str], kind: str, listed: Iterable[str] = (), least: float = 0.6) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(word, list(known), 1, 0.6)
+    near = get_close_matches(word, list(known), 1, least)
     return f"did you mean {near[0]}?" if near else f"{kind}: {', '.join(listed or known)}"

@@ -100,7 +100,7 @@ class Polls:
                 self.trouble = explain(self.engine, answer)
                 continue
             try:
-                words.update({} if answer.status else self.engine.read(answer.out))
+                words.update(self.engine.read(answer.out))  # with `missing`, there is still what is known of others
             except Unreadable as e:
                 self.trouble = f"cannot understand what '{self.engine.programs[-1]}' says: {e}"
                 continue
