@@ -229,6 +229,8 @@ class Cluster:
             raise LabError(f"'{self.home}': runs with other settings than {' '.join(changed)}: stop it first")
         if not 1 <= settings.nodes <= 99:
             raise LabError(f"'{settings.nodes}' nodes: there can be 1 to 99")
+        if settings.credexpire < 5:  # Slurm would take its default then, two minutes
+            raise LabError(f"credexpire '{settings.credexpire}': at least 5 seconds")
         return settings
 
     def _write(self, settings: Settings) -> None:
@@ -318,7 +320,7 @@ class Cluster:
             if known:
                 self.run("scancel", "--quiet", *known, timeout=10)
             active = ("squeue", "-h", "-o", "%A", "-t", "RUNNING,COMPLETING,SUSPENDED")
-            until(lambda: not self.run(*active, timeout=5).strip(), 5, "all jobs are over")
+            until(lambda: not self.run(*active, timeout=5).strip(), 2, "all jobs are over")
 
     def _end(self, pids: Sequence[int], patience: float) -> None:
         for pid in pids:

@@ -152,9 +152,8 @@ def _leave(stopper: subprocess.Popen[bytes], users: Path) -> None:
     stopper.returncode = 0  # not ours to wait for
 
 
-def need_slurm() -> None:
-    """Skip, or fail in CI, where Slurm is not installed."""
-    why = missing()
+def need(why: str) -> None:
+    """Skip, or fail in CI, if something that can be installed is not there; `why` says what, empty when it is."""
     if why and os.environ.get("MT_CI"):
         pytest.fail(why)
     if why:
@@ -164,7 +163,7 @@ def need_slurm() -> None:
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """The cluster of this session, started by the first test of any worker that wants it."""
-    need_slurm()
+    need(missing())
     place = tmp_path_factory.getbasetemp()
     cluster = Slurm((place.parent if os.environ.get("PYTEST_XDIST_WORKER") else place) / "slurm")
     with used(cluster):
@@ -175,7 +174,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 @pytest.fixture
 def new_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Slurm]]:
     """Start clusters for this test alone: `new_slurm(nodes=3)`."""
-    need_slurm()
+    need(missing())
     with ExitStack() as stack:
 
         def start(**settings: int | str) -> Slurm:

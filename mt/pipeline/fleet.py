@@ -31,6 +31,7 @@ from mt.model import CaseKey, CaseRow
 from mt.pipeline import control, fates, ways
 from mt.pipeline.bag import Bag, Entry, Terms, bags_of, order_of, token_of
 from mt.pipeline.case import Order, Setup
+from mt.pipeline.jobs import job_name
 from mt.pipeline.lots import Lot, Share, last_line
 from mt.pipeline.pilot import TOLD, order_in
 from mt.pipeline.polls import Polls
@@ -311,8 +312,7 @@ class Fleet:
     @property
     def name(self) -> str:
         """The name of all jobs of the run, for people and for queries by name."""
-        kept = re.sub(r"[^A-Za-z0-9_.]", "_", self.world.suite)[:20] or "area"
-        return f"mt-{kept}-{self.world.setup.run_id}-{os.stat(self.world.root).st_ino:x}"
+        return job_name(self.world.suite, self.world.setup.run_id, self.world.root)
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -511,22 +511,20 @@ class Fleet:
 
     def unexplained(self, row: CaseRow) -> bool:
         """Whether an ended case was ended by its engine, whose word is wanted."""
-        return row.state == "INCOMPLETE" and row.comment == TOLD and bool(row.token)
+        return row.state == "INCOMPLETE" and row.comment == TOLD and bool(row.token) and not self.cancelled
 
     # -- the end ----------------------------------------------------------------------------------
 
     def cancel(self, living: Mapping[CaseKey, CaseRow]) -> list[CaseRow]:
         """End all jobs, with as few calls as possible; gives rows that end what had not begun."""
         self.cancelled = True
-        for lot in self.lots:
-            self.owed.setdefault(lot.engine.name, []).extend(lot.roots())
-        self._cancel_owed(at_once=True)
-        rows = []
-        for waiting in self.ready.values():
-            rows += [_ended_unbegun(w.order) for w in waiting]
+        rows = [_ended_unbegun(w.order) for waiting in self.ready.values() for w in waiting]
         self.ready.clear()
         for lot in self.lots:
             lot.bag.say([{"stop": "cancelled by its controller"}])
+            self.owed.setdefault(lot.engine.name, []).extend(lot.roots())
+        self._cancel_owed(at_once=True)
+        for lot in self.lots:
             rows += self._back(lot, living, "KILLED", "cancelled before it began")
         return rows
 

@@ -132,7 +132,7 @@ class BagLog:
         return self._settled(self._row(ident))
 
     def _settled(self, row: JobRow) -> JobRow:
-        return row._replace(fate=LEFT) if self.over and row.is_open else row
+        return row._replace(fate=LEFT, said="") if self.over and row.is_open else row
 
     def _row(self, ident: str) -> JobRow:
         array = self._arrays[self._array_of[ident]]

@@ -279,15 +279,47 @@ def signal_tree(pids: Sequence[int], mark: bytes, sig: int) -> int:
 
 def tree(pids: Sequence[int], mark: bytes) -> set[int]:
     """All living processes of a case: below its stages, or below this worker with the mark in their environment."""
-    children: dict[int, list[int]] = {}
-    for pid, parent in _parents():
-        children.setdefault(parent, []).append(pid)
+    roots = [*pids, os.getpid()] if mark else pids
+    children = _children_below(roots)
+    if children is None:
+        children = {}
+        for pid, parent in _parents():
+            children.setdefault(parent, []).append(pid)
     found = _below(children, pids) | {p for p in pids if _exists(p)}
     if mark:
         for pid in _below(children, [os.getpid()]) - found:
             if mark in _environ(pid):
                 found |= {pid} | _below(children, [pid])
     return found
+
+
+def _children_below(roots: Sequence[int]) -> dict[int, list[int]] | None:
+    """Who is whose living child, below some processes only; None where the kernel does not tell.
+
+    On a busy host that is a few files in place of one for each of its processes.
+    """
+    children: dict[int, list[int]] = {}
+    todo = list(roots)
+    while todo:
+        pid = todo.pop()
+        if pid in children:
+            continue
+        try:
+            tasks = os.listdir(f"/proc/{pid}/task")
+        except OSError:
+            continue  # it is gone, and with it what it had
+        children[pid] = []
+        for task in tasks:
+            try:
+                with open(f"/proc/{pid}/task/{task}/children", "rb") as f:
+                    told = f.read()
+            except OSError:
+                if not os.path.exists("/proc/thread-self/children"):
+                    return None
+                continue
+            children[pid] += [child for child in map(int, told.split()) if _exists(child)]
+        todo.extend(children[pid])
+    return children
 
 
 def marked(mark: bytes) -> set[int]:

@@ -25,6 +25,8 @@ LITTLE_MEMORY, MUCH_MEMORY, LITTLE_CPU, LITTLE_TIME = 0.25, 0.9, 0.5, 0.1
 #: what is proposed is so much more than what was used
 _SPARE, _SPARE_TIME = 1.25, 3.0
 _K, _M, _G = 1 << 10, 1 << 20, 1 << 30
+#: bytes: to ask for so much less is not worth a word
+_TRIFLE = 256 << 20
 #: seconds: a case that is shorter tells nothing about processors or time
 _SHORT = 1.0
 
@@ -92,7 +94,7 @@ def _memory(test: str, rows: Sequence[Use]) -> Advice | None:
     asked, used = min(row.ask.memory for row in rows), max(row.rss for row in rows)
     much = used > asked * MUCH_MEMORY
     instead = _round(used * _SPARE)
-    if not much and (used >= asked * LITTLE_MEMORY or instead >= asked):
+    if not much and (used >= asked * LITTLE_MEMORY or asked - instead < _TRIFLE):
         return None
     return _advice(test, "memory", (asked, used, instead), len(rows), size, "is safer" if much else "would do")
 
