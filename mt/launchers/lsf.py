@@ -34,7 +34,7 @@ _ID = re.compile(r"([0-9]+)(?:\[([0-9]+)\])?", re.ASCII)
 _TERM = re.compile(r"\bTERM_[A-Z_]+")
 #: a job of bhist, to the begin of the next one
 _BLOCK = re.compile(r"^Job <([0-9]+(?:\[[0-9]+\])?)>", re.MULTILINE)
-_HOST = re.compile(r"(?:started|dispatched|running)[^\n]* (?:on|to|at) <(?:\d+\*)?([^>\s]+)>", re.IGNORECASE)
+_HOST = re.compile(r"\b(?:started|dispatched)[^\n<]* <(?:\d+\*)?([^>\s]+)>", re.IGNORECASE)
 
 _TROUBLES = (
     Trouble(r"pending job (slot )?threshold|job slot limit reached|job limit (has been )?reached|too many jobs",

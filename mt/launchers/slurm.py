@@ -30,7 +30,7 @@ FATES: Mapping[str, str] = {
 #: reasons why a waiting job does not wait for its turn
 _HELD = re.compile(r"JobHeld(User|Admin)|DependencyNeverSatisfied|launch failed requeued held", re.I)
 _ID = re.compile(r"([0-9]+(?:\+[0-9]+)?)(?:_([0-9]+)|_\[([0-9,:-]+)(?:%[0-9]+)?\])?", re.ASCII)
-_STATE = re.compile(r"[A-Z][A-Z_]+", re.ASCII)
+_STATE = re.compile(r"[A-Z][A-Z0-9_]+", re.ASCII)
 
 _TROUBLES = (
     Trouble(r"Max\w*Submit\w*(Limit|PerUser)|temporarily unable to accept job|too many jobs",
