@@ -32,6 +32,10 @@ class Engine:
 
     #: command -> what it is: submit, poll, cancel, past or other
     commands: ClassVar[Mapping[str, str]] = {}
+    #: commands that need no server
+    alone: ClassVar[tuple[str, ...]] = ()
+    #: words of the knob `end_word` after which the engine runs a job again by itself
+    requeues: ClassVar[tuple[str, ...]] = ()
 
     def run(self, command: str, site: Site, argv: list[str]) -> int:
         """The command's exit status; it is the method of that name."""
@@ -54,7 +58,7 @@ class Engine:
         """The submission is not accepted."""
         raise NotImplementedError
 
-    def signals(self, task: Task) -> tuple[int, ...]:
+    def signals(self, job: Job, task: Task) -> tuple[int, ...]:
         """What a job gets that shall end, before KILL."""
         return (15,)
 
@@ -123,7 +127,7 @@ def main(name: str, command: str, home: str) -> int:
     if slow := site.knob("slow"):
         time.sleep(float(slow))
     for knob, answer in (("away", engine.away), ("expired", engine.expired)):
-        if site.knob(knob):
+        if site.knob(knob) and command not in engine.alone:
             return answer(command, argv)
     kind = engine.commands[command]
     if kind == "submit" and (why := site.knob("refuse")):

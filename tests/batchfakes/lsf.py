@@ -91,22 +91,13 @@ class Lsf(Engine):
         return status
 
     def bhist(self, site: Site, argv: list[str]) -> int:
-        _, words = split_options(argv, ("-n", "-J", "-u", "-q"), ("-l", "-a", "-b", "-d", "-e", "-p", "-r", "-s", "-w"))
-        site.catch_up()
-        head, status = "Summary of time in seconds spent in various states:\n", 0
-        head += "JOBID   USER    JOB_NAME  PEND    PSUSP   RUN     USUSP   SSUSP   UNKWN   TOTAL\n"
-        for word in words:
-            found = select(site, word, "")
-            if not found:
-                status = complain("No matching job found", _FAILED)
-            for job, task in found:
-                say(head + _bhist_row(job, task))
-                head = ""
-        return status
+        from batchfakes.lsf_bjobs import bhist
+
+        return bhist(site, argv)
 
     def bqueues(self, site: Site, argv: list[str]) -> int:
         _, words = split_options(argv, ("-m", "-u", "-o"), ("-l", "-w", "-r", "-noheader"))
-        site.catch_up()
+        site.look()
         status, rows = 0, [("QUEUE_NAME", "PRIO", "STATUS", "MAX", "JL/U", "JL/P", "JL/H", "NJOBS", "PEND", "RUN", "SUSP")]
         for queue in words or QUEUES:
             if queue not in QUEUES:
@@ -125,7 +116,7 @@ class Lsf(Engine):
 
     # -- a job ----------------------------------------------------------------------------------------------------
 
-    def signals(self, task: Task) -> tuple[int, ...]:
+    def signals(self, job: Job, task: Task) -> tuple[int, ...]:
         return (2, 15)
 
     def variables(self, site: Site, job: Job, task: Task) -> dict[str, str]:
@@ -212,14 +203,6 @@ def _kill(site: Site, word: str, name: str) -> int:
     for which in [word] if word else dict.fromkeys(str(job.id) for job, _ in alive):
         say(f"Job <{which}> is being terminated\n")
     return 0
-
-
-def _bhist_row(job: Job, task: Task) -> str:
-    now = time.time()
-    waited = int((task.started or task.ended or now) - job.submitted)
-    ran = int((task.ended or now) - task.started) if task.started else 0
-    cells = [identity(job, task), user(), shown_name(job, task)[:9], waited, 0, ran, 0, 0, 0, waited + ran]
-    return "".join(f"{cell!s:8}" if i != 2 else f"{cell!s:10}" for i, cell in enumerate(cells)).rstrip() + "\n"
 
 
 def _filled(path: str, job: Job, task: Task) -> str:

@@ -1,4 +1,4 @@
-"""bjobs: tables, chosen columns (-o), JSON."""
+"""bjobs (tables, chosen columns with -o, JSON) and bhist."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bjobs(site: Site, argv: list[str]) -> int:
     except Usage as e:
         return complain(f"bjobs: illegal option -- {str(e)[1:]}\nUsage: bjobs [options] [jobID ...]", 255)
     said = dict(options)
-    site.catch_up()
+    site.look()
     found, missing = _chosen(site, said, [word for word in words if word != "0"])
     if "-json" in said:
         say(_json(site, found, missing, said.get("-o", "jobid stat queue")))
@@ -182,3 +182,55 @@ def _long(site: Site, job: Job, task: Task) -> str:
         if reason := exit_reason(task):
             text += f"{date(task.ended)[:-5]}: Completed <exit>; {reason};\n"
     return text
+
+
+def bhist(site: Site, argv: list[str]) -> int:
+    """The history of jobs: a line of seconds for each, or with -l all that happened."""
+    options, words = split_options(argv, ("-n", "-J", "-u", "-q", "-N"), "-l -a -b -d -e -p -r -s -w -UF".split())
+    site.look()
+    head, status = "Summary of time in seconds spent in various states:\n", 0
+    head += "JOBID   USER    JOB_NAME  PEND    PSUSP   RUN     USUSP   SSUSP   UNKWN   TOTAL\n"
+    between = ""
+    for word in words:
+        found = select(site, word, "")
+        if not found:
+            status = complain("No matching job found", 255)
+        for job, task in found:
+            say(between + _story(job, task) if ("-l", "") in options else head + _bhist_row(job, task))
+            head, between = "", "-" * 78 + "\n"
+    return status
+
+
+def _bhist_row(job: Job, task: Task) -> str:
+    now = time.time()
+    waited = int((task.started or task.ended or now) - job.submitted)
+    ran = int((task.ended or now) - task.started) if task.started else 0
+    cells = [identity(job, task), user(), shown_name(job, task)[:9], waited, 0, ran, 0, 0, 0, waited + ran]
+    return "".join(f"{cell!s:8}" if i != 2 else f"{cell!s:10}" for i, cell in enumerate(cells)).rstrip() + "\n"
+
+
+def _story(job: Job, task: Task) -> str:
+    """What bhist -l -UF tells."""
+    began, now = date(job.submitted)[:-5], date(task.ended or time.time())[:-5]
+    text = (
+        f"\nJob <{identity(job, task)}>, Job Name <{shown_name(job, task)}>, User <{user()}>, Project <default>, "
+        f"Command <{job.spec['command']}>\n"
+        f"{began}: Submitted from host <{host()}>, to Queue <{job.queue}>, CWD <{job.spec['submitted_in']}>;\n"
+    )
+    if task.started:
+        start = date(task.started)[:-5]
+        text += f"{start}: Dispatched 1 Task(s) on Host(s) <{host()}>, Allocated 1 Slot(s) on Host(s) <{host()}>;\n"
+        text += f"{start}: Starting (Pid {task.pids[-1]});\n"
+        text += f"{start}: Running with execution home </>, Execution CWD <{job.spec['cwd']}>, Execution Pid <{task.pids[-1]}>;\n"
+    if task.state == ENDED and state(job, task) == "DONE":
+        text += f"{now}: Done successfully. The CPU time used is {task.cpu:.1f} seconds;\n"
+        text += f"{now}: Post job process done successfully;\n"
+    elif task.state == ENDED:
+        text += f"{now}: Exited with exit code {exit_code(task)}. The CPU time used is {task.cpu:.1f} seconds;\n" if task.started else f"{now}: Exited;\n"
+        text += f"{now}: Completed <exit>; {exit_reason(task)};\n" if exit_reason(task) else f"{now}: Completed <exit>;\n"
+    cells = _bhist_row(job, task).split()[-7:]
+    return text + (
+        f"\nSummary of time in seconds spent in various states by  {now}\n"
+        "  PEND     PSUSP    RUN      USUSP    SSUSP    UNKWN    TOTAL\n"
+        f"  {''.join(f'{cell:9}' for cell in cells).rstrip()}\n"
+    )

@@ -17,7 +17,7 @@ _VERSION = "20.0.1"
 #: words of the knob `end_word` -> Exit_status (JOB_EXEC_* of OpenPBS), and the end of the comment
 _ENDS = {
     "time": (-29, "and exceeded resource walltime"), "memory": (-27, "and exceeded resource mem"),
-    "node": (-20, "and failed"), "preempted": (271, "and preempted by deletion"),
+    "node": (-20, "and failed"),
 }  # fmt: skip
 _OLD_STYLE = ("ncpus", "mem", "nodes", "vmem", "nodect", "procs")
 _WIDTHS = (16, 16, 16, 8, 1, 5)
@@ -31,6 +31,8 @@ class OpenPbs(Pbs):
     valued: ClassVar[str] = "aACceJjklMmNopPqrRSuvWG"
     bare: ClassVar[str] = "fhIVXz"
     index_variable: ClassVar[str] = "PBS_ARRAY_INDEX"
+    #: preempt_order R
+    requeues: ClassVar[tuple[str, ...]] = ("preempted",)
 
     def version(self, command: str, argv: list[str]) -> bool:
         if argv == ["--version"]:
@@ -57,10 +59,10 @@ class OpenPbs(Pbs):
         return {**super().variables(site, job, task), **array, "PBS_JOBDIR": job.spec["cwd"]}
 
     def filled(self, path: str, job: Job, task: Task) -> str:
-        return path.replace("^array_index^", str(task.number))
+        return path.replace("^array_index^", str(task.number)) if task.number >= 0 else path
 
     def suffix(self, task: Task) -> str:
-        return f".{task.number}"
+        return f".{task.number}" if task.number >= 0 else ".^array_index^"
 
     # -- qstat ----------------------------------------------------------------------------------------------------
 
@@ -71,7 +73,7 @@ class OpenPbs(Pbs):
         except Usage as e:
             return complain(f"qstat: invalid option -- '{str(e)[1:]}'\nusage: \n\tqstat [-f] [-J] [-p] [-t] [-x] [job_identifier...]", 2)
         said = dict(options)
-        site.catch_up()
+        site.look()
         if "-Q" in said:
             return self._queues(site, words)
         rows: list[Row] = []
@@ -124,7 +126,7 @@ class OpenPbs(Pbs):
         if one and one.started:
             found["exec_vnode"] = f"({host()}:ncpus=1)"
             found["session_id"] = str(one.pids[-1])
-        found["substate"] = {PENDING: "10", RUNNING: "42", ENDED: "92", GONE: "92"}[task.state]
+        found["substate"] = _substate(task)
         found["Variable_List"] = self.variable_list(job)
         if comment := self._comment(site, job, one):
             found["comment"] = comment
@@ -153,6 +155,8 @@ class OpenPbs(Pbs):
         }  # fmt: skip
 
     def _comment(self, site: Site, job: Job, task: Task | None) -> str:
+        if task is None and job.running():
+            return f"Job Array Began at {date(job.submitted, '%a %b %d at %H:%M')}"
         if task is None or task.state == PENDING:
             return self.reason(site, job) if job.unfinished() else ""
         if not task.started:
@@ -194,6 +198,12 @@ class OpenPbs(Pbs):
             rows.append([queue, "    0", f"{wait + run:5}", "yes", "yes", f"{wait:5}", f"{run:5}", *["    0"] * 4, "Exec"])
         say(table(rows, (16, 5, 5, 3, 3, 5, 5, 5, 5, 5, 5, 4)))
         return 0
+
+
+def _substate(task: Task) -> str:
+    if task.state == ENDED:
+        return "91" if task.killed else "93" if task.status else "92"
+    return {PENDING: "10", RUNNING: "42", GONE: "92"}[task.state]
 
 
 def _format(argv: list[str]) -> tuple[str, list[str]]:

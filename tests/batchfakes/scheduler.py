@@ -100,8 +100,8 @@ class Scheduler:
             _, status, usage = os.wait4(pid, 0)
             job, task = self._running.pop(pid)
             self._last_words = [words for words in self._last_words if words[1] != pid]
-            again = pid in self._again
             word = self.site.knob("end_word")
+            again = pid in self._again or (word in self.engine.requeues and not task.killed)
             self.engine.after(self.site, job, task, pid, status)
             events.append({
                 "e": "end", "id": job.id, "task": task.number, "pid": pid, "status": status, "again": again,
@@ -131,9 +131,9 @@ class Scheduler:
         """Signals for jobs that shall end: the engine's first, and KILL a little later."""
         now = time.monotonic()
         announced = {pid for _, pid, _ in self._last_words}
-        for pid, (_, task) in self._running.items():
+        for pid, (job, task) in self._running.items():
             if task.killed and pid not in announced:
-                for number in self.engine.signals(task):
+                for number in self.engine.signals(job, task):
                     _signal(pid, number)
                 self._last_words.append((now + float(self.site.knob("grace")), pid, signal.SIGKILL))
         for when, pid, number in self._last_words:

@@ -64,6 +64,13 @@ class Site:
         self._read += len(lines)
         self.records.fold(lines)
 
+    def look(self) -> None:
+        """Read what has happened, for a query; a turned knob `hold` holds what waits."""
+        with self.held():
+            if self.knob("hold"):
+                for job in self.records.jobs.values():
+                    job.spec["held"] = True
+
     def add(self, events: Sequence[Event]) -> None:
         """Write what happened now; the site must be held."""
         now = time.time()

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import ClassVar
-from xml.sax.saxutils import escape
 
 from batchfakes.front import complain, host, say, user
 from batchfakes.pbs import SERVER, Attributes, Pbs, listed_state, text
 from batchfakes.records import ENDED, PENDING, Job, Task
 from batchfakes.site import Site
-from batchfakes.words import Usage, date, hms, split_short_options, table
+from batchfakes.words import Usage, date, escape, hms, split_short_options, table
 
 #: words of the knob `end_word` -> exit_status (JOB_EXEC_* of Torque)
-_ENDS = {"time": -11, "memory": -10, "node": -3, "preempted": 271}
+_ENDS = {"time": -11, "memory": -10, "node": -3}
 
 
 class Torque(Pbs):
@@ -28,6 +27,7 @@ class Torque(Pbs):
     unknown_queue: ClassVar[int] = 15020 & 0xFF
     ended_job: ClassVar[int] = 15018 & 0xFF
     unknown: ClassVar[str] = "Unknown Job Id Error"
+    requeues: ClassVar[tuple[str, ...]] = ("preempted",)
 
     def version(self, command: str, argv: list[str]) -> bool:
         if argv == ["--version"]:
@@ -79,7 +79,7 @@ class Torque(Pbs):
         except Usage as e:
             return complain(f"qstat: invalid option -- '{str(e)[1:]}'\nusage: \nqstat [-f [-1]] [-W site_specific] [-x] [-t] [ job_identifier... ]", 2)
         said = dict(options)
-        site.catch_up()
+        site.look()
         rows: list[tuple[Job, Task | None]] = []
         status = 0
         for word in words or [f"{job.id}{'[]' if job.array else ''}" for job in site.visible()]:

@@ -101,3 +101,8 @@ def date(when: float, form: str = "%a %b %e %H:%M:%S %Y") -> str:
 def table(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> str:
     """Columns of fixed widths, cells that are too wide cut off."""
     return "".join(" ".join(f"{c[:w]:{w}}" for c, w in zip(row, widths, strict=True)) + "\n" for row in rows)
+
+
+def escape(text: str) -> str:
+    """Text in XML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
