@@ -23,6 +23,8 @@ NAMES = ("a", "b", "c")
 #: a command that stands between sshd and what was asked of it, as a login shell does whose start files print
 LOUD = 'echo "Welcome to this host!"; printf "No newline here"; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
 
+#: with SHLVL a bash takes itself for an inner shell and reads no start files of the user: they cost time, and a
+#: connection that is cut would end them midway, with the locks that they hold
 _SERVER = """\
 Port {port}
 ListenAddress 127.0.0.1
@@ -36,7 +38,7 @@ PermitRootLogin prohibit-password
 PrintMotd no
 MaxStartups 200:30:300
 MaxSessions 200
-SetEnv SSH_LAB={home}
+SetEnv SSH_LAB={home} SHLVL=1
 """
 _CLIENT = """\
 Host {name}
