@@ -304,9 +304,9 @@ class Cluster:
             self.hit(pid, signal.SIGCONT)
         if self.pid(CONTROLLER):
             self._empty_queue()
+        self._end(self.jobs(), 0.5)
         self._end(everyone, 3)
-        self._end(self.jobs(), 1)
-        self._end(self.jobs(), 0)
+        self._end(self.jobs(), 0)  # what was just being started
         self._end([pid for pid in [self.pid(MUNGE)] if pid], 2)
         for file in (*(self.home / "run").glob("*.pid"), *(self.home / "munge").glob("munge.sock*")):
             file.unlink(missing_ok=True)

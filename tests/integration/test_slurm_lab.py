@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from slurmcluster import Cluster, LabError, running, until
-from slurmlab import SCRIPT, Slurm, used
+from slurmlab import SCRIPT, Slurm, need, used
 
 Made = Callable[..., Slurm]
 
@@ -179,3 +179,24 @@ def test_the_script_says_in_one_line_what_it_cannot_do(tmp_path_factory: pytest.
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
         assert said in done.stderr
     assert (lab("start").returncode, lab("start", home, "four").returncode) == (2, 2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes a host name")
+def test_a_host_whose_name_leads_elsewhere_has_a_lab_on_loopback_as_well(own_slurm: Slurm) -> None:
+    own_slurm.stop()
+    renamed = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere.invalid && exec "$@"', "sh"]
+    words = [*renamed, sys.executable, str(SCRIPT), "start", str(own_slurm.home)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SlurmctldHost=localhost(127.0.0.1)" in own_slurm.conf.read_text()
+    assert own_slurm.wait_job(own_slurm.sbatch(wrap="true")) == "COMPLETED"
+
+
+def test_what_is_missing_is_a_reason_to_skip_but_not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    need("")
+    monkeypatch.delenv("MT_CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no Slurm here"):
+        need("no Slurm here")
+    monkeypatch.setenv("MT_CI", "1")
+    with pytest.raises(pytest.fail.Exception, match="no Slurm here"):
+        need("no Slurm here")
