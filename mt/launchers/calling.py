@@ -231,8 +231,8 @@ def trouble_of(engine: Engine, answer: Answer) -> Trouble | None:
 
 def explain(engine: Engine, answer: Answer) -> str:
     """What went wrong, in one line: the one that tells of a known failure, else the first that says much."""
-    note = answer.err.partition("\n")[0] if answer.status in (SLOW, LOUD, UNSEEN) else ""
-    lines = [line for line in _lines(answer) if line != note]
+    note, _, rest = answer.err.partition("\n") if answer.status in (SLOW, LOUD, UNSEEN) else ("", "", answer.err)
+    note, lines = _clean(note), list(_lines(answer._replace(err=rest)))
     trouble = trouble_of(engine, answer)
     known = [line for line in lines if trouble and trouble.pattern and re.search(trouble.pattern, line, re.I)]
     said = next(iter(known or lines), "")
@@ -246,12 +246,15 @@ def explain(engine: Engine, answer: Answer) -> str:
 def _lines(answer: Answer) -> Iterator[str]:
     """What was printed, errors first: without prefixes, control characters, and lines that say nothing."""
     for raw in (*answer.err.splitlines()[:200], *answer.out.splitlines()[:200]):
-        line = "".join(c if c.isprintable() else " " for c in raw[:2000])
-        line = " ".join(line.split())
+        line = _clean(raw)
         if not _EMPTY.fullmatch(line):
             line = _PREFIX.sub("", line, count=1) if _PREFIX.match(line) else line
             line = ": ".join(map(_lowered, line.split(": ")))
             yield line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
+
+
+def _clean(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:2000]).split())
 
 
 def _lowered(text: str) -> str:

@@ -119,8 +119,8 @@ def read_past(answer: str) -> dict[str, Word]:
     """Blocks that begin with `Job <ID>`; a job that has not ended is left out."""
     found: dict[str, Word] = {}
     marks = list(_BLOCK.finditer(answer))
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
-        block = answer[mark.end() : following.start() if following else None]
+    for at, mark in enumerate(marks, 1):
+        block = answer[mark.end() : marks[at].start() if at < len(marks) else None]
         host = next((h for h in _HOST.findall(block)), "")
         term = _TERM.search(block)
         if re.search(r"Done successfully|Completed <done>", block):

@@ -140,8 +140,10 @@ def _jobs(answer: str) -> list[tuple[str, dict[str, str]]]:
         return _of_json(answer)
     flat = re.sub(r"\r?\n\t", "", answer)  # long lines are broken, and go on after a tab
     heads = list(_HEAD.finditer(flat))
-    if not heads and flat.strip():
-        raise Unreadable(f"'{shortened(flat.strip())}' tells of no job")
+    if not heads:
+        if flat.strip():
+            raise Unreadable(f"'{shortened(flat.strip())}' tells of no job")
+        return []
     ends = [head.start() for head in heads[1:]] + [len(flat)]
     blocks = [flat[head.end() : end] for head, end in zip(heads, ends, strict=True)]
     return [(head[1], dict(_FIELD.findall(block)[::-1])) for head, block in zip(heads, blocks, strict=True)]
