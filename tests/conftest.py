@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import sshlab
+from fakebatch import fake_engine
 from hypothesis import HealthCheck, settings
 from slurmlab import need, new_slurm, own_slurm, slurm
 from testarea import Area
 
 #: the fixtures: also a real Slurm, where a test asks for it
-__all__ = ["area", "new_area", "new_slurm", "own_slurm", "slurm", "sshd"]
+__all__ = ["area", "fake_engine", "new_area", "new_slurm", "own_slurm", "slurm", "sshd"]
 
 _SLOW_DISK = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
 

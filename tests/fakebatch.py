@@ -111,7 +111,16 @@ class FakeEngine:
             lines = self.state / "events.ndjson"
             records.fold(lines.read_bytes() if lines.exists() else b"")
         return [
-            Row(job.id, None if t.number == ALONE else t.number, job.name, job.queue, t.state, t.status, tuple(t.pids), job.spec)
+            Row(
+                job.id,
+                None if t.number == ALONE else t.number,
+                job.name,
+                job.queue,
+                t.state,
+                t.status,
+                tuple(t.pids),
+                job.spec,
+            )
             for job, t in records.tasks()
         ]
 

@@ -39,10 +39,14 @@ class Condor(Engine):
     def away(self, command: str, argv: list[str]) -> int:
         if command == "condor_submit":
             say("Submitting job(s)")
-            return complain("\nERROR: Failed to connect to local queue manager\nCEDAR:6001:Failed to connect to " + _ADDRESS, 1)
+            return complain(
+                "\nERROR: Failed to connect to local queue manager\nCEDAR:6001:Failed to connect to " + _ADDRESS, 1
+            )
         if command == "condor_rm":
             return complain(f"condor_rm: Can't connect to local condor scheduler: {_ADDRESS}", 1)
-        return complain(f"\n-- Failed to fetch ads from: {_ADDRESS} : {host()}\nCEDAR:6001:Failed to connect to {_ADDRESS}", 1)
+        return complain(
+            f"\n-- Failed to fetch ads from: {_ADDRESS} : {host()}\nCEDAR:6001:Failed to connect to {_ADDRESS}", 1
+        )
 
     def expired(self, command: str, argv: list[str]) -> int:
         why = (
@@ -62,10 +66,16 @@ class Condor(Engine):
 
     def condor_submit(self, site: Site, argv: list[str]) -> int:
         try:
-            options, words = split_options(argv, ("-append", "-a", "-name", "-batch-name", "-queue", "-file", "-pool"), ("-terse", "-verbose", "-disable"))
+            options, words = split_options(
+                argv,
+                ("-append", "-a", "-name", "-batch-name", "-queue", "-file", "-pool"),
+                ("-terse", "-verbose", "-disable"),
+            )
             said = dict(options)
             files = [said["-file"]] if "-file" in said else [word for word in words if "=" not in word]
-            given = "\n".join([word for word in words if "=" in word] + [v for n, v in options if n in ("-append", "-a")])
+            given = "\n".join(
+                [word for word in words if "=" in word] + [v for n, v in options if n in ("-append", "-a")]
+            )
             text = _read(files)
             described, count, array = read_description(f"{text}\n", given, said.get("-queue"))
             spec = _spec(described, count, array, said)
@@ -94,7 +104,9 @@ class Condor(Engine):
 
     def condor_rm(self, site: Site, argv: list[str]) -> int:
         try:
-            options, words = split_options(argv, ("-constraint", "-reason", "-name"), ("-forcex", "-all", "-f", "-long"))
+            options, words = split_options(
+                argv, ("-constraint", "-reason", "-name"), ("-forcex", "-all", "-f", "-long")
+            )
         except Usage as e:
             return complain(f"condor_rm: Unrecognized option: {e}", 1)
         status = 0
@@ -120,7 +132,8 @@ class Condor(Engine):
         os.makedirs(scratch, exist_ok=True)
         cores = self._full(job, task, "request_cpus") or "1"
         return {
-            "_CONDOR_SCRATCH_DIR": scratch, "TMPDIR": scratch, "TEMP": scratch, "TMP": scratch, "_CONDOR_SLOT": "slot1_1",
+            "_CONDOR_SCRATCH_DIR": scratch, "TMPDIR": scratch, "TEMP": scratch, "TMP": scratch,
+            "_CONDOR_SLOT": "slot1_1",
             "_CONDOR_JOB_AD": f"{scratch}/.job.ad", "_CONDOR_MACHINE_AD": f"{scratch}/.machine.ad",
             "_CONDOR_JOB_IWD": job.spec["cwd"], "BATCH_SYSTEM": "HTCondor", "OMP_NUM_THREADS": cores, **own,
         }  # fmt: skip
@@ -183,7 +196,8 @@ def _spec(said: dict[str, str], count: int, array: bool, options: Mapping[str, s
         raise Wrong(f"Executable file {program} does not exist")
     arguments(said.get("arguments", ""))
     return {
-        "name": options.get("-batch-name", said.get("batch_name", "")), "queue": "", "tasks": list(range(count)) if array else None,
+        "name": options.get("-batch-name", said.get("batch_name", "")), "queue": "",
+        "tasks": list(range(count)) if array else None,
         "at_once": int(said.get("max_materialize", 0)), "cwd": home, "submitted_in": os.getcwd(), "described": said,
         "held": said.get("hold", "").lower() in _TRUE, "options": said,
     }  # fmt: skip
@@ -199,11 +213,15 @@ def _read(files: list[str]) -> str:
 def _remove(site: Site, word: str) -> int:
     cluster, dot, number = word.partition(".")
     job = site.records.jobs.get(int(cluster)) if cluster.isdigit() else None
-    found = [task for task in job.tasks.values() if task.state in (PENDING, RUNNING)] if job else []
+    found = [task for task in job.tasks.values() if in_queue(site, job, task)] if job else []
     if dot:
         found = [task for task in found if str(max(task.number, 0)) == number]
     if job is None or not found:
         return complain(f"Job {word} not found" if dot else f"Couldn't find/remove all jobs in cluster {word}", 1)
+    if not dot:
+        # what has not come into being never will, and leaves no trace
+        unborn = [task.number for task in job.tasks.values() if task.state == PENDING and task not in found]
+        site.add([{"e": "gone", "id": job.id, "tasks": unborn}])
     site.cancel([(job, task) for task in found])
     say(f"Job {word} marked for removal\n" if dot else f"All jobs in cluster {word} have been marked for removal\n")
     return 0
@@ -212,11 +230,11 @@ def _remove(site: Site, word: str) -> int:
 def _remove_all(site: Site, constraint: str) -> int:
     from batchfakes.condor_q import ad, fits
 
-    found = [(job, t) for job, t in site.records.tasks() if in_queue(site, job, t) and fits(constraint, ad(site, job, t))]
+    found = [
+        (job, t) for job, t in site.records.tasks() if in_queue(site, job, t) and fits(constraint, ad(site, job, t))
+    ]
     if not found:
         return complain(f"Couldn't find/remove all jobs matching constraint ({constraint})", 1)
     site.cancel(found)
     say(f"Jobs matching constraint ({constraint}) have been marked for removal\n")
     return 0
-
-

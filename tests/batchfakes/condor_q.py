@@ -23,9 +23,7 @@ _BARE = (
     "-json -long -l -nobatch -allusers -totals -hold -held -run -better-analyze -better -analyze -wide -xml -batch"
     " -backwards -forwards -global"
 ).split()
-_TOTALS = (
-    "\nTotal for query: {} jobs; {} completed, {} removed, {} idle, {} running, {} held, 0 suspended \n"
-)
+_TOTALS = "\nTotal for query: {} jobs; {} completed, {} removed, {} idle, {} running, {} held, 0 suspended \n"
 
 
 def condor_q(site: Site, argv: list[str]) -> int:
@@ -77,7 +75,9 @@ def _autoformat(argv: list[str]) -> tuple[list[str], list[str]]:
 
 def _ids_last(argv: list[str]) -> list[str]:
     """Ids may stand between options."""
-    is_id = [bool(re.fullmatch(r"\d+(\.\d+)?", w)) and (i == 0 or argv[i - 1] not in _VALUED) for i, w in enumerate(argv)]
+    is_id = [
+        bool(re.fullmatch(r"\d+(\.\d+)?", w)) and (i == 0 or argv[i - 1] not in _VALUED) for i, w in enumerate(argv)
+    ]
     pairs = list(zip(argv, is_id, strict=True))
     return [word for word, ident in pairs if not ident] + [word for word, ident in pairs if ident]
 
@@ -99,7 +99,8 @@ def ad(site: Site, job: Job, task: Task) -> Ad:
         "ClusterId": job.id, "ProcId": number, "JobStatus": status, "Owner": user(), "User": f"{user()}@{host()}",
         "Cmd": said["executable"], "Args": expand(said.get("arguments", ""), said, job.id, number),
         "Iwd": job.spec["cwd"], "Out": expand(said.get("output", "/dev/null"), said, job.id, number),
-        "Err": expand(said.get("error", "/dev/null"), said, job.id, number), "QDate": int(job.submitted), "JobUniverse": 5,
+        "Err": expand(said.get("error", "/dev/null"), said, job.id, number), "QDate": int(job.submitted),
+        "JobUniverse": 5,
         "EnteredCurrentStatus": int(task.ended or task.started or job.submitted), "NumJobStarts": len(task.pids),
         "GlobalJobId": f"{host()}#{process(job, task)}#{int(job.submitted)}", "TotalSubmitProcs": len(job.tasks),
         "RequestCpus": int(said.get("request_cpus", 1)), "JobPrio": 0, "ServerTime": int(time.time()),
@@ -164,14 +165,20 @@ def _hold(site: Site, task: Task) -> Ad:
 
 def _memory(task: Task) -> Ad:
     peak = -(-task.rss // 2**20)
-    why = f"Error from slot1_1@{host()}: Job has gone over cgroup memory limit of 128 megabytes. Last measured usage: {peak}"
-    return {"HoldReason": f"{why} megabytes.", "HoldReasonCode": 34, "HoldReasonSubCode": 102}
+    why = f"Error from slot1_1@{host()}: Job has gone over cgroup memory limit of 128 megabytes."
+    return {
+        "HoldReason": f"{why} Last usage: {peak} megabytes.",
+        "HoldReasonCode": 34,
+        "HoldReasonSubCode": 102,
+    }
 
 
 def _json(ads: list[Ad], attributes: str) -> str:
     """One ad after another, with commas on lines of their own."""
     wanted = {name.lower() for name in re.split(r"[,\s]+", attributes) if name}
-    texts = [json.dumps({k: v for k, v in found.items() if not wanted or k.lower() in wanted}, indent=2) for found in ads]
+    texts = [
+        json.dumps({k: v for k, v in found.items() if not wanted or k.lower() in wanted}, indent=2) for found in ads
+    ]
     return "[\n" + "\n,\n".join(texts) + ("\n" if texts else "") + "]\n"
 
 
@@ -197,12 +204,18 @@ def _history_table(ads: list[Ad]) -> str:
         when = date(found["QDate"], "%m/%d %H:%M")
         done = date(found["CompletionDate"], "%m/%d %H:%M") if found["CompletionDate"] else "???"
         ident = f"{found['ClusterId']}.{found['ProcId']}"
-        text += f"{ident:>7} {user():14} {when:>11} 0+00:00:00 {_LETTERS[found['JobStatus']]:2} {done:>11} {found['Cmd']}\n"
+        text += (
+            f"{ident:>7} {user():14} {when:>11} 0+00:00:00 {_LETTERS[found['JobStatus']]:2} {done:>11} {found['Cmd']}\n"
+        )
     return text
 
 
 def _analysis(found: Mapping[str, Any]) -> str:
-    reason = found.get("HoldReason") or found.get("LastRejMatchReason") or "Job has not yet been considered by the matchmaker."
+    reason = (
+        found.get("HoldReason")
+        or found.get("LastRejMatchReason")
+        or "Job has not yet been considered by the matchmaker."
+    )
     return f"\n-- Schedd: {host()} : <127.0.0.1:9618?...\n{found['ClusterId']:03}.{found['ProcId']:03}:  {reason}\n\n"
 
 

@@ -61,7 +61,9 @@ def arguments(text: str) -> list[str]:
     if not text.startswith('"'):
         return text.split()
     if len(text) < 2 or not text.endswith('"') or '"' in text[1:-1].replace('""', ""):
-        raise Wrong(f"Failed to parse arguments: Unterminated double-quote. The full arguments you specified were: {text}")
+        raise Wrong(
+            f"Failed to parse arguments: Unterminated double-quote. The full arguments you specified were: {text}"
+        )
     words: list[str] = []
     rest = text[1:-1].replace('""', '"').strip()
     while rest:

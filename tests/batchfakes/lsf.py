@@ -19,8 +19,8 @@ _FAILED = 255
 QUEUES = ("normal", "short", "long")
 _MOST = 1000
 _VALUED = (
-    "-J -q -n -R -M -W -We -o -oo -e -eo -i -cwd -P -G -app -Lp -wt -wa -env -m -sp -w -L -E -Ep -u -c -C -D -F -S -T -v"
-    " -g -b -t -Q -U -sla -ext -gpu -Jd -rnc -a -k"
+    "-J -q -n -R -M -W -We -o -oo -e -eo -i -cwd -P -G -app -Lp -wt -wa -env -m -sp -w -L -E -Ep -u -c -C -D -F -S -T"
+    " -v -g -b -t -Q -U -sla -ext -gpu -Jd -rnc -a -k"
 ).split()
 _BARE = "-r -rn -x -H -N -B -K -I -Is -Ip -notify -ul -Zs".split()
 _QUEUE_ROW = "{:15} {:>4}  {:15} {:>3} {:>4} {:>4} {:>4} {:>5} {:>5} {:>5} {:>5}\n"
@@ -80,9 +80,13 @@ class Lsf(Engine):
 
     def bkill(self, site: Site, argv: list[str]) -> int:
         try:
-            options, words = split_options(argv, ("-J", "-s", "-q", "-u", "-m", "-g", "-app"), ("-r", "-b", "-force", "-R", "-P"))
+            options, words = split_options(
+                argv, ("-J", "-s", "-q", "-u", "-m", "-g", "-app"), ("-r", "-b", "-force", "-R", "-P")
+            )
         except Usage as e:
-            return complain(f"bkill: illegal option -- {str(e)[1:]}\nUsage: bkill [-h] [-V] [-J job_name] [jobID ...]", _FAILED)
+            return complain(
+                f"bkill: illegal option -- {str(e)[1:]}\nUsage: bkill [-h] [-V] [-J job_name] [jobID ...]", _FAILED
+            )
         status = 0
         with site.held():
             name = dict(options).get("-J", "")
@@ -98,7 +102,10 @@ class Lsf(Engine):
     def bqueues(self, site: Site, argv: list[str]) -> int:
         _, words = split_options(argv, ("-m", "-u", "-o"), ("-l", "-w", "-r", "-noheader"))
         site.look()
-        status, rows = 0, [("QUEUE_NAME", "PRIO", "STATUS", "MAX", "JL/U", "JL/P", "JL/H", "NJOBS", "PEND", "RUN", "SUSP")]
+        status, rows = (
+            0,
+            [("QUEUE_NAME", "PRIO", "STATUS", "MAX", "JL/U", "JL/P", "JL/H", "NJOBS", "PEND", "RUN", "SUSP")],
+        )
         for queue in words or QUEUES:
             if queue not in QUEUES:
                 status = complain(f"{queue}: No such queue", _FAILED)
@@ -124,7 +131,8 @@ class Lsf(Engine):
         numbers = job.spec["tasks"] or [0]
         return {
             "LSB_JOBID": str(job.id), "LSB_JOBINDEX": str(index), "LSB_BATCH_JID": identity(job, task),
-            "LSB_JOBNAME": shown_name(job, task), "LSB_QUEUE": job.queue, "LSB_HOSTS": " ".join([host()] * job.spec["cores"]),
+            "LSB_JOBNAME": shown_name(job, task), "LSB_QUEUE": job.queue,
+            "LSB_HOSTS": " ".join([host()] * job.spec["cores"]),
             "LSB_MCPU_HOSTS": f"{host()} {job.spec['cores']}", "LSB_DJOB_NUMPROC": str(job.spec["cores"]),
             "LSB_SUB_HOST": host(), "LSB_SUB_USER": user(), "LS_SUBCWD": job.spec["submitted_in"], "LSFUSER": user(),
             "LSB_RESTART": "Y" if task.pids else "N", "LS_JOBPID": str(os.getpid()), "LSB_JOBPEND": "0",
@@ -218,11 +226,11 @@ def _report(job: Job, task: Task, status: int) -> str:
     return (
         f"Sender: LSF System <lsfadmin@{host()}>\n"
         f"Subject: Job {identity(job, task)}: <{shown_name(job, task)}> in cluster <fake> {word}\n\n"
-        f"Job <{shown_name(job, task)}> was submitted from host <{host()}> by user <{user()}> in cluster <fake> at {date(job.submitted)}\n"
+        f"Job <{shown_name(job, task)}> was submitted from host <{host()}> by user <{user()}>"
+        f" in cluster <fake> at {date(job.submitted)}\n"
         f"Job was executed on host(s) <{host()}>, in queue <{job.queue}>, as user <{user()}> in cluster <fake>\n"
         f"<{job.spec['cwd']}> was used as the working directory.\n"
         f"Started at {date(task.started)}\nTerminated at {date(now)}\n\n"
         f"{end}\n\nResource usage summary:\n\n    Run time :  {int(now - task.started)} sec.\n\n"
         "The output (if any) follows:\n\n"
     )
-

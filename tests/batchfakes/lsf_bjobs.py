@@ -13,7 +13,9 @@ from batchfakes.site import Site
 from batchfakes.words import Usage, date, split_options
 
 _VALUED = ("-o", "-J", "-u", "-q", "-m", "-g", "-P", "-app", "-G", "-sla", "-Lp")
-_BARE = "-a -A -d -l -N -p -r -s -w -W -WL -WP -WF -X -x -noheader -json -hostfile -sum -UF -cname -pe -pei -pi -psum".split()
+_BARE = (
+    "-a -A -d -l -N -p -r -s -w -W -WL -WP -WF -X -x -noheader -json -hostfile -sum -UF -cname -pe -pei -pi -psum"
+).split()
 _WIDTHS = {
     "jobid": 7, "jobindex": 8, "stat": 5, "user": 7, "queue": 10, "job_name": 10, "exec_host": 11, "first_host": 11,
     "from_host": 11, "nexec_host": 10, "pend_reason": 11, "exit_code": 10, "exit_reason": 50, "submit_time": 15,
@@ -174,11 +176,13 @@ def _long(site: Site, job: Job, task: Task) -> str:
     if task.state == PENDING:
         text += f" PENDING REASONS:\n {_reason(site, job)};\n"
     if task.started:
-        text += f"{date(task.started)[:-5]}: Started 1 Task(s) on Host(s) <{_hosts(job)}>, Execution CWD <{job.spec['cwd']}>;\n"
+        where = f"Host(s) <{_hosts(job)}>, Execution CWD <{job.spec['cwd']}>"
+        text += f"{date(task.started)[:-5]}: Started 1 Task(s) on {where};\n"
     if task.state == ENDED and state(job, task) == "DONE":
         text += f"{date(task.ended)[:-5]}: Done successfully. The CPU time used is {task.cpu:.1f} seconds.\n"
     elif task.state == ENDED:
-        text += f"{date(task.ended)[:-5]}: Exited with exit code {exit_code(task)}. The CPU time used is {task.cpu:.1f} seconds.\n"
+        end = f"Exited with exit code {exit_code(task)}. The CPU time used is {task.cpu:.1f} seconds."
+        text += f"{date(task.ended)[:-5]}: {end}\n"
         if reason := exit_reason(task):
             text += f"{date(task.ended)[:-5]}: Completed <exit>; {reason};\n"
     return text
@@ -221,13 +225,20 @@ def _story(job: Job, task: Task) -> str:
         start = date(task.started)[:-5]
         text += f"{start}: Dispatched 1 Task(s) on Host(s) <{host()}>, Allocated 1 Slot(s) on Host(s) <{host()}>;\n"
         text += f"{start}: Starting (Pid {task.pids[-1]});\n"
-        text += f"{start}: Running with execution home </>, Execution CWD <{job.spec['cwd']}>, Execution Pid <{task.pids[-1]}>;\n"
+        text += f"{start}: Running with execution home </>, Execution CWD <{job.spec['cwd']}>,"
+        text += f" Execution Pid <{task.pids[-1]}>;\n"
     if task.state == ENDED and state(job, task) == "DONE":
         text += f"{now}: Done successfully. The CPU time used is {task.cpu:.1f} seconds;\n"
         text += f"{now}: Post job process done successfully;\n"
     elif task.state == ENDED:
-        text += f"{now}: Exited with exit code {exit_code(task)}. The CPU time used is {task.cpu:.1f} seconds;\n" if task.started else f"{now}: Exited;\n"
-        text += f"{now}: Completed <exit>; {exit_reason(task)};\n" if exit_reason(task) else f"{now}: Completed <exit>;\n"
+        text += (
+            f"{now}: Exited with exit code {exit_code(task)}. The CPU time used is {task.cpu:.1f} seconds;\n"
+            if task.started
+            else f"{now}: Exited;\n"
+        )
+        text += (
+            f"{now}: Completed <exit>; {exit_reason(task)};\n" if exit_reason(task) else f"{now}: Completed <exit>;\n"
+        )
     cells = _bhist_row(job, task).split()[-7:]
     return text + (
         f"\nSummary of time in seconds spent in various states by  {now}\n"

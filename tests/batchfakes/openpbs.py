@@ -71,7 +71,11 @@ class OpenPbs(Pbs):
         try:
             options, words = split_short_options(rest, "uD", "afGHiJMnpqQrsStTwxBE1")
         except Usage as e:
-            return complain(f"qstat: invalid option -- '{str(e)[1:]}'\nusage: \n\tqstat [-f] [-J] [-p] [-t] [-x] [job_identifier...]", 2)
+            return complain(
+                f"qstat: invalid option -- '{str(e)[1:]}'\n"
+                "usage: \n\tqstat [-f] [-J] [-p] [-t] [-x] [job_identifier...]",
+                2,
+            )
         said = dict(options)
         site.look()
         if "-Q" in said:
@@ -98,9 +102,9 @@ class OpenPbs(Pbs):
             return [], complain(f"qstat: {self.unknown} {full}", self.unknown_job)
         job = found[0][0]
         if not job.unfinished() and "-x" not in said and "-H" not in said:
-            what = f"qstat: {self.array_id(job.id) if job.array else self.identity(*found[0])} Job has finished, use -x or -H"
-            text = f"{what} to obtain historical job information"
-            return [], complain(text, self.ended_job) if named else 0
+            which = self.array_id(job.id) if job.array else self.identity(*found[0])
+            why = "Job has finished, use -x or -H to obtain historical job information"
+            return [], complain(f"qstat: {which} {why}", self.ended_job) if named else 0
         if not job.array or word.partition("]")[0].partition("[")[2]:
             return list(found), 0
         return [(job, None), *(found if "-t" in said else [])], 0
@@ -195,7 +199,9 @@ class OpenPbs(Pbs):
                 return complain(f"qstat: Unknown queue {queue}", self.unknown_queue)
             states = [task.state for job, task in site.records.tasks() if job.queue == queue]
             wait, run = states.count(PENDING), states.count(RUNNING)
-            rows.append([queue, "    0", f"{wait + run:5}", "yes", "yes", f"{wait:5}", f"{run:5}", *["    0"] * 4, "Exec"])
+            rows.append(
+                [queue, "    0", f"{wait + run:5}", "yes", "yes", f"{wait:5}", f"{run:5}", *["    0"] * 4, "Exec"]
+            )
         say(table(rows, (16, 5, 5, 3, 3, 5, 5, 5, 5, 5, 5, 4)))
         return 0
 

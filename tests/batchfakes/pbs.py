@@ -85,7 +85,13 @@ class Pbs(Engine):
         if queue not in self.queues:
             return self.no_queue()
         name = said.get("-N", os.path.basename(words[0]) if words and words[0] not in ("-", "--") else "STDIN")
-        if not name or len(name) > 230 or not name.isprintable() or " " in name or not (name[0].isalpha() or name[0] in "_+."):
+        if (
+            not name
+            or len(name) > 230
+            or not name.isprintable()
+            or " " in name
+            or not (name[0].isalpha() or name[0] in "_+.")
+        ):
             return complain("qsub: illegal -N value", 2)
         tasks, at_once = None, 0
         if self.array_option in said:
@@ -136,7 +142,7 @@ class Pbs(Engine):
 
     def qdel(self, site: Site, argv: list[str]) -> int:
         try:
-            options, words = split_short_options(argv, "WmtpP", "xp")
+            _, words = split_short_options(argv, "WmP", "xp")
         except Usage:
             words = []
         if not words:
@@ -231,7 +237,12 @@ class Pbs(Engine):
         import time
 
         wall = (task.ended or time.time()) - task.started
-        return {"cput": hms(task.cpu), "mem": f"{task.rss // 1024}kb", "vmem": f"{task.rss // 1024}kb", "walltime": hms(wall)}
+        return {
+            "cput": hms(task.cpu),
+            "mem": f"{task.rss // 1024}kb",
+            "vmem": f"{task.rss // 1024}kb",
+            "walltime": hms(wall),
+        }
 
     def exit_status(self, task: Task) -> int:
         """Signals are numbers from 256."""

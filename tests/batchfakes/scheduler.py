@@ -191,4 +191,3 @@ def _become(site: Site, engine: Engine, job: Job, task: Task) -> None:
         os.write(2, f"{job.id}: {e}\n".encode())
     finally:
         os._exit(127)
-

@@ -16,7 +16,7 @@ QUEUES = ("all.q", "short", "long")
 _ENVIRONMENTS = ("smp",)
 _VALUED = (
     "-N -S -o -e -i -j -wd -l -q -P -A -t -tc -v -p -r -m -M -b -pe -hold_jid -hold_jid_ad -a -ac -ckpt -sync -now -w"
-    " -js -R -shell -binding -dl -c -ar -jsv -masterq -cwdpath -can"
+    " -js -R -shell -binding -dl -c -ar -jsv -masterq"
 ).split()
 _BARE = "-cwd -V -notify -terse -h -hard -soft -clear -verify -nostdin -noshell".split()
 #: words of the knob `end_word` -> how accounting says it (failed, exit_status)
@@ -49,7 +49,7 @@ class Sge(Engine):
         return self._unreachable(command, "commlib error: got select error (Connection refused)", sent)
 
     def expired(self, command: str, argv: list[str]) -> int:
-        why = "commlib error: ssl error ([ID=336134278] in module \"SSL routines\": certificate has expired)"
+        why = 'commlib error: ssl error ([ID=336134278] in module "SSL routines": certificate has expired)'
         return self._unreachable(command, why, f'unable to contact qmaster using port {_PORT} on host "{host()}"')
 
     def _unreachable(self, command: str, why: str, then: str) -> int:
@@ -67,11 +67,15 @@ class Sge(Engine):
             options, words = split_options(_paired(argv), _VALUED, _BARE)
             said = dict(options)
             script = _script(said, words)
-            head, _ = split_options(_paired(directives(script, "#$")), _VALUED, _BARE) if said.get("-b") != "y" else ([], [])
+            head, _ = (
+                split_options(_paired(directives(script, "#$")), _VALUED, _BARE) if said.get("-b") != "y" else ([], [])
+            )
         except Usage as e:
             return complain(f'qsub: Unknown option "{e}"', 1)
         except OSError:
-            return complain(f"Unable to read script file because of error: error opening {words[0]}: No such file or directory", 1)
+            return complain(
+                f"Unable to read script file because of error: error opening {words[0]}: No such file or directory", 1
+            )
         every = head + options
         spec = self._spec({**dict(head), **said, "-l": _joined(every, "-l"), "-v": _joined(every, "-v")}, words)
         if isinstance(spec, str):
@@ -159,7 +163,10 @@ class Sge(Engine):
             return 0
         for task in alive:
             which = f"job-array task {job.id}.{task.number}" if job.array else f"job {job.id}"
-            say(f"{user()} has " + (f"registered the {which} for deletion\n" if task in running else f"deleted {which}\n"))
+            say(
+                f"{user()} has "
+                + (f"registered the {which} for deletion\n" if task in running else f"deleted {which}\n")
+            )
         return 0
 
     # -- a job ----------------------------------------------------------------------------------------------------
@@ -173,7 +180,8 @@ class Sge(Engine):
         first, last, step = (numbers[0], numbers[-1], 1) if numbers else ("undefined",) * 3
         return {
             "JOB_ID": str(job.id), "JOB_NAME": job.name, "SGE_TASK_ID": str(task.number) if numbers else "undefined",
-            "SGE_TASK_FIRST": str(first), "SGE_TASK_LAST": str(last), "SGE_TASK_STEPSIZE": str(step), "QUEUE": job.queue,
+            "SGE_TASK_FIRST": str(first), "SGE_TASK_LAST": str(last), "SGE_TASK_STEPSIZE": str(step),
+            "QUEUE": job.queue,
             "NSLOTS": job.spec["slots"], "NHOSTS": "1", "NQUEUES": "1", "HOSTNAME": host(), "ENVIRONMENT": "BATCH",
             "ARC": "lx-amd64", "SGE_ROOT": "/var/lib/gridengine", "SGE_CELL": "default", "REQUEST": job.name,
             "RESTARTED": str(int(bool(task.pids))), "SGE_O_WORKDIR": job.spec["submitted_in"], "SGE_O_HOST": host(),
@@ -258,4 +266,3 @@ def _paired(words: list[str]) -> list[str]:
 
 def _joined(options: Options, name: str) -> str:
     return ",".join(value for option, value in options if option == name)
-

@@ -14,7 +14,8 @@ from batchfakes.words import Usage, date, escape, spans, split_options
 
 _LINE = "=" * 62
 _HEAD = (
-    "job-ID  prior   name       user         state submit/start at     queue                          slots ja-task-ID \n"
+    "job-ID  prior   name       user         state submit/start at     queue"
+    "                          slots ja-task-ID \n"
 )
 _SCHEMA = "http://arc.liv.ac.uk/repos/darcs/sge/source/dist/util/resources/schemas/qstat/qstat.xsd"
 
@@ -32,7 +33,11 @@ class Row(NamedTuple):
 def qstat(site: Site, argv: list[str]) -> int:
     """What waits and runs; nothing that has ended."""
     try:
-        options, _ = split_options(argv, ("-u", "-j", "-s", "-q", "-l", "-F", "-explain", "-U", "-pe"), "-xml -f -g -ext -r -t -ne -pri -urg".split())
+        options, _ = split_options(
+            argv,
+            ("-u", "-j", "-s", "-q", "-l", "-F", "-explain", "-U", "-pe"),
+            "-xml -f -g -ext -r -t -ne -pri -urg".split(),
+        )
     except Usage as e:
         return complain(f'error: unknown option "{e}"', 1)
     said = dict(options)
@@ -185,5 +190,3 @@ def qhost() -> int:
     cores = os.cpu_count() or 1
     say(row.format(host(), "lx-amd64", cores, 1, cores, cores, "0.10", "24.0G", "1.0G", "0.0", "0.0"))
     return 0
-
-

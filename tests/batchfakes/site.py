@@ -92,13 +92,16 @@ class Site:
             self.add([{"e": "submit", "id": number, "job": spec}])
         return number
 
-    def cancel(self, wanted: Sequence[tuple[Job, Task]], at_once: bool = False) -> None:
-        """End these tasks: what waits never starts, what runs gets signals from the scheduler.  The site must be held."""
+    def cancel(self, wanted: Sequence[tuple[Job, Task]]) -> None:
+        """End these tasks: what waits never starts, what runs gets signals from the scheduler.
+
+        The site must be held.
+        """
         events: list[Event] = []
         for job, task in wanted:
             kind = {PENDING: "deleted", RUNNING: "kill"}.get(task.state)
             if kind:
-                events.append({"e": kind, "id": job.id, "task": task.number, "hard": at_once})
+                events.append({"e": kind, "id": job.id, "task": task.number})
         self.add(events)
 
     def visible(self) -> list[Job]:

@@ -51,7 +51,9 @@ class Torque(Pbs):
         if not ended:
             return super().no_end(word, ended)
         full = word if "." in word else f"{word}.{SERVER}"
-        return complain(f"qdel: Request invalid for state of job MSG=invalid state for job - COMPLETE {full}", self.ended_job)
+        return complain(
+            f"qdel: Request invalid for state of job MSG=invalid state for job - COMPLETE {full}", self.ended_job
+        )
 
     def start_directory(self, said: Mapping[str, str]) -> str:
         return os.path.abspath(said["-d"]) if "-d" in said else super().start_directory(said)
@@ -60,7 +62,11 @@ class Torque(Pbs):
         return "submit error (Unknown resource type  Resource_List.select)" if "select" in resources else ""
 
     def filled(self, path: str, job: Job, task: Task) -> str:
-        for name, value in (("PBS_JOBID", self.identity(job, task)), ("PBS_ARRAYID", str(task.number)), ("PBS_JOBNAME", job.name)):
+        for name, value in (
+            ("PBS_JOBID", self.identity(job, task)),
+            ("PBS_ARRAYID", str(task.number)),
+            ("PBS_JOBNAME", job.name),
+        ):
             path = path.replace(f"${{{name}}}", value).replace(f"${name}", value)
         return path
 
@@ -77,7 +83,11 @@ class Torque(Pbs):
         try:
             options, words = split_short_options(argv, "uW", "aefinlxqQrsStcBRM1G")
         except Usage as e:
-            return complain(f"qstat: invalid option -- '{str(e)[1:]}'\nusage: \nqstat [-f [-1]] [-W site_specific] [-x] [-t] [ job_identifier... ]", 2)
+            return complain(
+                f"qstat: invalid option -- '{str(e)[1:]}'\n"
+                "usage: \nqstat [-f [-1]] [-W site_specific] [-x] [-t] [ job_identifier... ]",
+                2,
+            )
         said = dict(options)
         site.look()
         rows: list[tuple[Job, Task | None]] = []
@@ -124,7 +134,11 @@ class Torque(Pbs):
         if task.state == PENDING and (reason := self.reason(site, job)):
             found["comment"] = reason
         if task.started:
-            found |= {"session_id": str(task.pids[-1]), "start_time": date(task.started), "start_count": str(len(task.pids))}
+            found |= {
+                "session_id": str(task.pids[-1]),
+                "start_time": date(task.started),
+                "start_count": str(len(task.pids)),
+            }
         if task.state == ENDED:
             found |= {"exit_status": str(self._exit(task)), "comp_time": date(task.ended)}
         if job.array:
