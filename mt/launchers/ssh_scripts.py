@@ -10,7 +10,7 @@ from __future__ import annotations
 from shlex import quote
 
 #: seconds between TERM and KILL for a job that is cancelled
-GRACE = 3
+GRACE = 8
 
 #: a csh that logged in leaves copies of its output open, above the 9 that /bin/sh can name; while a job has them, ssh
 #: does not come back.  Where there is no bash, only hosts on which csh is the login shell suffer.

@@ -413,7 +413,7 @@ class Fleet:
         stranded = {n: row for n, row in free.items() if lot.taker(n) is None}
         if stranded and now >= self.away[0] and not self.cancelled:
             rows += self._again(lot, stranded)
-        elif free and not lot.share and not lot.closed:
+        elif free and not lot.share:
             self._grow(lot, len(free), now)
         return rows
 
