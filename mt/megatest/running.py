@@ -240,7 +240,7 @@ class Lines:
         """What the loop has to say."""
         self.talk.info(1, text)
 
-    def tick(self, running: int) -> None:
+    def tick(self, running: int, queued: int = 0) -> None:
         """Nothing moves here."""
 
     def clear(self) -> None:

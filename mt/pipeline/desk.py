@@ -249,6 +249,10 @@ class RunDesk:
         elif self.fleet:
             self.fleet.more()
 
+    def queued(self) -> int:
+        """How many cases that were handed over have not begun, as of the last look."""
+        return sum(row.state == "LAUNCHED" for row in self.living.values()) if self.fleet else 0
+
     def drain(self) -> None:
         """Take back what no job has begun."""
         if self.fleet:

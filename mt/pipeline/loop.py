@@ -33,12 +33,16 @@ _QUICK_BEAT = 0.1
 
 
 class Beat(NamedTuple):
-    """Rows that ended, recorded by their workers (`ran`) or the controller's to record (`decided`); and talk."""
+    """Rows that ended, recorded by their workers (`ran`) or the controller's to record (`decided`); and talk.
+
+    `queued` cases were handed to batch engines and have not begun; `running` ones have.
+    """
 
     ran: tuple[CaseRow, ...] = ()
     decided: tuple[CaseRow, ...] = ()
     running: int = 0
     said: str = ""
+    queued: int = 0
 
 
 class Policy(NamedTuple):
@@ -112,6 +116,10 @@ class Desk(Protocol):
 
     def no_more(self, *, far: bool) -> None:
         """Nothing is left to start, as far as is known (or, with `far`, there is more after all)."""
+        ...
+
+    def queued(self) -> int:
+        """How many cases that were handed to batch engines have not begun."""
         ...
 
     def drain(self) -> None:
@@ -206,7 +214,8 @@ class Loop:
 
     def beat(self) -> Beat:
         """What ended since the last beat."""
-        done = Beat(tuple(self.ran), tuple(self.decided), len(self.running), self.said)
+        queued = self.desk.queued() if self.faraway else 0
+        done = Beat(tuple(self.ran), tuple(self.decided), len(self.running) - queued, self.said, queued)
         self.said = ""
         self.ran.clear()
         self.decided.clear()

@@ -232,7 +232,7 @@ def main(path: str, share: str = "") -> int:
     from mt.db import Store
     from mt.pipeline.ready import setup_of
 
-    bag = Bag(path)
+    bag = Bag(os.path.abspath(path))
     terms = bag.terms()
     made = engine(terms.engine)
     job, task = job_of(made, os.environ)

@@ -36,7 +36,7 @@ class Shown(Protocol):
         """One line of talk."""
         ...
 
-    def tick(self, running: int) -> None:
+    def tick(self, running: int, queued: int = 0) -> None:
         """A beat has passed."""
         ...
 
@@ -80,27 +80,29 @@ class Progress:
     def _paint(self, status: str, text: str) -> str:
         return paint(status, text) if self.ink else text
 
-    def tick(self, running: int) -> None:
+    def tick(self, running: int, queued: int = 0) -> None:
         """Draw the moving line when it is time."""
         if not self.moving:
             return
         now = time.monotonic()
         if now - self.shown >= _EVERY:
             self.shown = now
-            self._write("\r\x1b[K" + self.text(running)[: _width() - 1])
+            self._write("\r\x1b[K" + self.text(running, queued)[: _width() - 1])
             self._line = True
 
-    def text(self, running: int) -> str:
-        """Counts, rate and time left as one line."""
+    def text(self, running: int, queued: int = 0) -> str:
+        """Counts, rate and time left as one line; what is `queued` waits for a batch engine, not for a slot."""
         secs = max(time.monotonic() - self.begun, 0.001)
         left = self.total - self.done
         parts = [f"{self.run}: {self.done}/{self.total}", f"{running} running"]
+        if queued:
+            parts.append(f"{queued} queued")
         if self.bad:
             parts.append(f"{self.bad} not good")
         if self.ran:
             parts.append(f"{self.ran / secs:.1f}/s")
             if left > 0:
-                parts.append(f"{_span(left * self.rate_secs / self.ran / max(self.slots, 1))} left")
+                parts.append(f"{_span(left * self.rate_secs / self.ran / max(running if queued else self.slots, 1))} left")
         return ", ".join(parts)
 
     def say(self, text: str) -> None:

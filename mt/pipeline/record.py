@@ -61,6 +61,6 @@ def show(beats: Beats, progress: Shown, run: RunKey, each: Callable[[Beat], None
                 progress.ended(row, case_id(run, row.key))
         if beat.said:
             progress.note(beat.said)
-        progress.tick(beat.running)
+        progress.tick(beat.running, beat.queued)
         each(beat)
         yield beat
