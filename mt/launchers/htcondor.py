@@ -40,11 +40,11 @@ _TROUBLES = (
             "there are as many jobs as HTCondor allows; jobs=N in the launcher makes them fewer", passing=True),
     Trouble(r"MAX_JOBS_PER_SUBMISSION|more than \d+ jobs",
             "how large arrays may be: condor_config_val MAX_JOBS_PER_SUBMISSION"),
-    Trouble(r"can't find address|failed to connect|unable to (locate|connect)|connection refused|failed to end"
-            r"|failed to fetch|communication error|schedd.*(not responding|down)",
-            "the schedd is away: condor_status -schedd", passing=True),
-    Trouble(r"authenticat|AUTHENTICATE|kerberos|token|credential|not authorized|permission denied",
+    Trouble(r"authenticat|kerberos|token|credential|not authorized|permission denied",
             "the credential is not accepted: condor_ping -verbose WRITE, condor_token_list"),
+    Trouble(r"can't find address|failed to connect|(unable|can't|cannot) (to )?(locate|connect)|connection refused"
+            r"|failed to (end|fetch)|communication error|schedd.*(not responding|down)",
+            "the schedd is away: condor_status -schedd", passing=True),
     Trouble(r"account|group", "which groups there are: condor_config_val GROUP_NAMES"),
     Trouble(r"submit_requirement|requirement",
             "the site refuses such jobs: condor_config_val SUBMIT_REQUIREMENT_NAMES"),

@@ -27,7 +27,7 @@ ENDS: Mapping[str, str] = {
     "TERM_REQUEUE_OWNER": "preempted", "TERM_REQUEUE_ADMIN": "preempted", "TERM_REQUEUE_RC": "preempted",
     "TERM_OWNER": "cancelled", "TERM_FORCE_OWNER": "cancelled", "TERM_ADMIN": "cancelled",
     "TERM_FORCE_ADMIN": "cancelled", "TERM_BUCKET_KILL": "cancelled", "TERM_ORPHAN_SYSTEM": "cancelled",
-    "TERM_ZOMBIE": "node-failed", "TERM_REMOVE_HUNG_JOB": "node-failed",
+    "TERM_ZOMBI": "node-failed", "TERM_REMOVE_HUNG_JOB": "node-failed",
 }  # fmt: skip
 _FIELDS = "jobid jobindex stat exec_host exit_reason pend_reason delimiter='|'"
 _ID = re.compile(r"([0-9]+)(?:\[([0-9]+)\])?", re.ASCII)
@@ -39,11 +39,11 @@ _HOST = re.compile(r"\b(?:started|dispatched)[^\n<]* <(?:\d+\*)?([^>\s]+)>", re.
 _TROUBLES = (
     Trouble(r"pending job (slot )?threshold|job slot limit reached|job limit (has been )?reached|too many jobs",
             "there are as many jobs as LSF allows; jobs=N in the launcher makes them fewer", passing=True),
+    Trouble(r"authentication fail|user permission denied|kerberos|credential|token expired|eauth",
+            "the credential is not accepted: renew it (kinit), then bsub -V and lsid"),
     Trouble(r"LSF is down|LIM is down|cannot connect to LSF|daemon (is )?not responding|still trying|slave LIM"
             r"|communication (time ?out|error)|connection refused|mbatchd.*(down|busy)",
             "LSF is away: badmin showstatus", passing=True),
-    Trouble(r"authentication fail|user permission denied|kerberos|credential|token expired|eauth",
-            "the credential is not accepted: renew it (kinit), then bsub -V and lsid"),
     Trouble(r"lsf\.conf|LSF_ENVDIR|environment.*not set", "LSF is not set up here: source its profile.lsf"),
     Trouble(r"no such queue|cannot use the queue|queue.*(closed|inactive|not accept)",
             "which queues you have: bqueues -u $USER"),

@@ -40,14 +40,16 @@ _HEAD = re.compile(r"^Job Id: *(\S+)$", re.MULTILINE)
 _FIELD = re.compile(r"^ {2,8}([A-Za-z_.]+) = (.*)$", re.MULTILINE)
 _ID = re.compile(r"[0-9]+(?:\[[0-9]*\])?(?:\.[\w.-]+)?(?:@[\w.-]+)?", re.ASCII)
 
+_AWAY = "the PBS server is away: qstat -B"
+_CREDENTIAL = "the credential is not accepted: look at pbs_iff, munge or your ticket (klist)"
 TROUBLES = (
     Trouble(r"maximum number of jobs|would exceed .*limit|too many (queued )?jobs|user job limit",
             "there are as many jobs as PBS allows; jobs=N in the launcher makes them fewer", passing=True),
-    Trouble(r"cannot connect to server|connection refused|communication failure|no default server|connection timed out"
-            r"|end of file|server (is )?(busy|shutting)|expired while waiting|premature end",
-            "the PBS server is away: qstat -B", passing=True),
-    Trouble(r"invalid credential|pbs_iff|munge|kerberos|unable to authenticate|authentication",
-            "the credential is not accepted: look at pbs_iff, munge or your ticket (klist)"),
+    Trouble(r"credential|errno=15019\b|pbs_iff: error|munge|kerberos|authenticat", _CREDENTIAL),
+    Trouble(r"connection refused|pbs_iff: cannot connect|communication failure|no default server|connection timed out"
+            r"|end of file|server (is )?(busy|shutting)|expired while waiting|premature end", _AWAY, passing=True),
+    Trouble(r"no permission|errno=15007\b|pbs_iff", _CREDENTIAL),
+    Trouble(r"cannot connect to server", _AWAY, passing=True),
     Trouble(r"unknown queue|queue.*(not enabled|not started)|access to queue|route queue",
             "which queues there are: qstat -Q"),
     Trouble(r"invalid account|account|project", "which accounts you have: ask whoever runs PBS"),

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree
 
-from mt.launchers.amounts import megabytes
+from mt.launchers.amounts import megabytes, memory
 from mt.launchers.base import Argv, Engine, Job, Trouble, Unreadable, Word, script
 from mt.launchers.lists import label, numbers, portions, quoted, shortened, wholes
 
@@ -34,10 +34,10 @@ _KILLED = 137  # what a shell reports after KILL
 _TROUBLES = (
     Trouble(r"only \d+ jobs are allowed|too many jobs|max_u?_?jobs|job limit",
             "there are as many jobs as Grid Engine allows; jobs=N in the launcher makes them fewer", passing=True),
+    Trouble(r"kerberos|gss|credential|certificate|ssl error|munge",
+            "the credential is not accepted: renew it (kinit), or sge_ca"),
     Trouble(r"commlib|unable to (contact|send message to|connect to) qmaster|cannot reach|got (read|select) error"
             r"|connection refused|qmaster.*(not running|timeout)", "the qmaster is away: qping", passing=True),
-    Trouble(r"kerberos|gss|credential|certificate|csp|munge",
-            "the credential is not accepted: renew it (kinit), or sge_ca"),
     Trouble(r"SGE_ROOT|SGE_CELL|settings\.c?sh", "Grid Engine is not set up here: source its settings.sh"),
     Trouble(r"parallel environment|\bPE\b", "which parallel environments there are: qconf -spl; flags='-pe NAME 4'"),
     Trouble(r"unknown queue|queue .*(does not exist|not known)|cluster queue", "which queues there are: qconf -sql"),
@@ -134,10 +134,22 @@ def _ended(fields: Mapping[str, str]) -> Word:
     failed, status = (_number(fields.get(key, "")) for key in ("failed", "exit_status"))
     host = fields.get("hostname", "")
     if failed:
-        fate = FAILURES.get(failed, "failed")
+        fate = "out-of-memory" if _outgrown(fields) else FAILURES.get(failed, "failed")
         fate = "failed" if fate == "cancelled" and status not in (_KILLED, 143) else fate
         return Word(fate, f"failed {' '.join(fields['failed'].split())}", host)
     return Word("failed" if status else "done", f"exit_status {status}", host)
+
+
+def _outgrown(fields: Mapping[str, str]) -> bool:
+    """Whether a job used more memory than it had asked for as its limit, which Grid Engine only ends by KILL."""
+    limit = re.search(r"\bh_vmem=([0-9.]+[KMGT]?)", fields.get("category", ""), re.IGNORECASE)
+    used = re.match(r"[0-9.]+[KMGT]?", fields.get("maxvmem", ""), re.IGNORECASE)
+    if not (limit and used):
+        return False
+    try:
+        return memory(used[0]) >= memory(limit[1])
+    except ValueError:
+        return False
 
 
 def _number(text: str) -> int:

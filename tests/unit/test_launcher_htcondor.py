@@ -123,6 +123,18 @@ def test_ids_and_tasks() -> None:
     [
         ("\nERROR: Can't find address of local schedd\n", "can't find address of local schedd", True, "away"),
         ("-- Failed to fetch ads from: <127.0.0.1:9618> : n1\n", None, True, "away"),
+        (
+            "\nERROR: Failed to connect to local queue manager\nCEDAR:6001:Failed to connect to <1>\n",
+            None,
+            True,
+            "away",
+        ),
+        (
+            "ERROR: Failed to connect to local queue manager\nAUTHENTICATE:1004:Failed to authenticate using IDTOKENS",
+            "AUTHENTICATE:1004:Failed to authenticate using IDTOKENS",
+            False,
+            "credential",
+        ),
         ("ERROR: AUTHENTICATE:1003:Failed to authenticate with any method\n", None, False, "credential"),
         ("ERROR: Number of submitted jobs would exceed MAX_JOBS_PER_OWNER\n", None, True, "jobs=N"),
         ("ERROR: on Line 3 of submit file: \n", None, False, "flags"),

@@ -185,6 +185,9 @@ def test_a_query_for_jobs_that_are_not_known_is_no_failure() -> None:
         ("qsub: Invalid credential\n", "invalid credential", False, "pbs_iff"),
         ("pbs_iff: cannot connect to srv:15001 - fatal error\nNo Permission.\nqsub: cannot connect to server srv"
          " (errno=15007)\n", None, True, "away"),
+        ("No Permission.\nqsub: cannot connect to server srv (errno=15007)\n", None, False, "credential"),
+        ("qsub: cannot connect to server srv (errno=15022) Expired credential\n", None, False, "credential"),
+        ("qsub: cannot connect to server srv (errno=15010)\n", None, True, "away"),
         ("Connection refused\nqsub: cannot connect to server srv (errno=15010)\n", "connection refused", True, "away"),
         ("qsub: would exceed queue generic's per-user limit of jobs in 'Q' state\n", None, True, "jobs=N"),
         ("qsub: illegal -J value\nusage: qsub [-a date_time]\n", "illegal -J value", False, "arrays"),

@@ -145,6 +145,14 @@ jobnumber    9
 taskid       undefined
 failed       26  : opening input/output file
 exit_status  0
+==============================================================
+hostname     n2
+jobnumber    10
+taskid       2
+failed       100 : assumedly after job
+exit_status  137
+maxvmem      2.104G
+category     -u u -l h_vmem=2G,h_rt=60
 error: job id 99 not found
 """
 
@@ -157,6 +165,7 @@ def test_accounting_tells_how_jobs_ended() -> None:
     assert found["7"].fate == "time-limit"
     assert found["8"] == ("failed", "exit_status 3", "n2")
     assert found["9"].fate == "failed"
+    assert found["10.2"].fate == "out-of-memory"
     assert ENGINE.past(["5.1", "5.2", "6"])[-2:] == ("5", "6")
 
 
@@ -168,6 +177,8 @@ def test_accounting_tells_how_jobs_ended() -> None:
         ("error: commlib error: got select error (Connection refused)\nUnable to run job: unable to send message to"
          ' qmaster using port 6444 on host "m": got send error.\nExiting.\n',
          "commlib error: got select error (Connection refused)", True, "away"),
+        ('error: commlib error: ssl error ([ID=1] in module "SSL routines": certificate has expired)\nUnable to run'
+         " job: unable to contact qmaster using port 6444.\nExiting.\n", None, False, "credential"),
         ("Unable to run job: job rejected: Only 10 jobs are allowed per user (current job count: 10).\nExiting.\n",
          None, True, "jobs=N"),
         ('Unable to run job: job rejected: the requested parallel environment "smp" does not exist.\nExiting.\n',
