@@ -79,6 +79,8 @@ class FakeEngine:
                 )
             )
             path.chmod(0o755)
+        #: what else is in the environment
+        self.own: dict[str, str] = {}
         self._site = Site(str(self.state))
 
     @property
@@ -88,7 +90,7 @@ class FakeEngine:
     @property
     def env(self) -> dict[str, str]:
         """The environment in which the engine is installed."""
-        return {**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", MARK: str(self.state)}
+        return {**os.environ, **self.own, "PATH": f"{self.bin}:{os.environ['PATH']}", MARK: str(self.state)}
 
     def set(self, **knobs: object) -> None:
         """Turn knobs; those for one use have had their effect when this returns, if jobs run."""

@@ -49,7 +49,7 @@ _AWAY = 30.0
 #: seconds to wait for the engine's word about a job that is dead, and for a claimed case to begin
 _WORD, _BEGIN = 15.0, 5.0
 #: seconds between a submission of pilots and one of more of them
-_GROW = 3.0
+_GROW = 2.0
 
 
 class World(NamedTuple):

@@ -17,7 +17,7 @@ WORTH = 60.0
 #: so few cases of unknown length get a job each
 FEW = 4
 #: pilots for cases of unknown length: at least so many, and one for so many cases
-LEAST, EACH = 4, 50
+LEAST, EACH = 4, 100
 #: seconds: more pilots come when the rest would take longer
 PATIENCE = 20.0
 

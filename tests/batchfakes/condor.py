@@ -43,7 +43,8 @@ class Condor(Engine):
                 "\nERROR: Failed to connect to local queue manager\nCEDAR:6001:Failed to connect to " + _ADDRESS, 1
             )
         if command == "condor_rm":
-            return complain(f"condor_rm: Can't connect to local condor scheduler: {_ADDRESS}", 1)
+            what = f"Couldn't find/remove all jobs in cluster {argv[0]}" if argv else "Couldn't find/remove all jobs"
+            return complain(f"CEDAR:6001:Failed to connect to {_ADDRESS}\n{what}", 1)
         return complain(
             f"\n-- Failed to fetch ads from: {_ADDRESS} : {host()}\nCEDAR:6001:Failed to connect to {_ADDRESS}", 1
         )

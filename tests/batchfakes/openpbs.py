@@ -43,7 +43,7 @@ class OpenPbs(Pbs):
         return complain(f"Connection refused\n{command}: cannot connect to server {SERVER} (errno=111)", 111)
 
     def expired(self, command: str, argv: list[str]) -> int:
-        return complain(f"No Permission.\n{command}: cannot connect to server {SERVER} (errno=15007)", 15007 & 0xFF)
+        return complain(f"Invalid credential\n{command}: cannot connect to server {SERVER} (errno=15019)", 15019 & 0xFF)
 
     def no_queue(self) -> int:
         return complain("qsub: Unknown queue", self.unknown_queue)

@@ -16,7 +16,7 @@ from mt.pipeline.ways import Shape, shape
         (1, None, False, Shape("job", 1)),
         (4, None, False, Shape("job", 4)),
         (5, None, False, Shape("pilot", 4)),
-        (1000, None, False, Shape("pilot", 20)),
+        (1000, None, False, Shape("pilot", 10)),
         (1, 600.0, False, Shape("job", 1)),
         (50, 600.0, False, Shape("array", 50)),
         (50, 600.0, True, Shape("array", 50)),
