@@ -110,6 +110,7 @@ class Engine(NamedTuple):
     read_past    reads its answer
     troubles     known failures, the first that fits counts
     version      the command that prints the version
+    maker        fits what it prints, where another engine has programs of the same names; else empty
     arrays       the most tasks of one array
     missing      fits what `poll` prints, with a bad status, when none of the ids is known any more; that is no failure
     apart        ids with different answers here are asked for by commands of their own, which may fail one by one
@@ -135,6 +136,7 @@ class Engine(NamedTuple):
     arrays: int = 1000
     missing: str = ""
     apart: Callable[[str], str] = whole
+    maker: str = ""
 
 
 def script(prefix: str, lines: Sequence[str], command: Sequence[str]) -> str:

@@ -60,6 +60,8 @@ TROUBLES = (
     Trouble(r"unknown resource|resource.*(unknown|invalid)|not enough|cannot be satisfied",
             "what hosts have: pbsnodes -a"),
     Trouble(r"unauthorized|bad uid|permission|no password entry", "you may not submit there: ask whoever runs PBS"),
+    Trouble(r"(invalid|illegal|unknown) option -- '?[JtWd]\b",
+            "qsub --version tells which PBS this is: -L pbs, -L torque"),
     Trouble(r"illegal option|invalid option|usage:", "look at the flags: man qsub"),
 )  # fmt: skip
 
@@ -196,5 +198,5 @@ ENGINE = Engine(
     own_id=("PBS_JOBID",),
     version=("qsub", "--version"),
     past=past, read_past=read, troubles=TROUBLES, arrays=1000,
-    missing=r"unknown job ?id|job has finished",
+    missing=r"unknown job ?id|job has finished", maker=r"pbs_version|openpbs|pbs ?pro",
 )  # fmt: skip

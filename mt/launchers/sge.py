@@ -172,4 +172,5 @@ ENGINE = Engine(
     own_id=("JOB_ID",),
     version=("qstat", "-help"),
     past=past, read_past=read_past, troubles=_TROUBLES, arrays=1000,
+    maker=r"\b(S|U|O|A)?GE\b|grid engine",
 )  # fmt: skip

@@ -37,5 +37,5 @@ def read(answer: str) -> dict[str, Word]:
 
 ENGINE = pbs.ENGINE._replace(
     name="torque", title="Torque (qsub)", text=text, read=read, past=None, read_past=None,
-    task_number=("PBS_ARRAYID", 0),
+    task_number=("PBS_ARRAYID", 0), maker=r"^version: |torque",
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mt.errors import ConfigError, LaunchError
 from mt.launchers import ENGINES, engine
-from mt.launchers.calling import call, explain
+from mt.launchers.calling import call, explain, fits
 from mt.launchers.words import launchers_named, read_choice
 
 TYPE_CHECKING = False
@@ -127,4 +127,6 @@ def state_of(made: Engine, env: Mapping[str, str]) -> State:
     said = next((line.strip() for line in f"{answer.out}\n{answer.err}".splitlines() if line.strip()), "")
     if answer.status:
         return State(False, f"does not tell its version: {explain(made, answer)}")
+    if made.maker and not fits(made.maker, answer):
+        return State(False, f"its programs are those of another engine: {said[:100]}")
     return State(True, said[:100] or "installed")

@@ -10,6 +10,7 @@ import pytest
 from mt.launchers.base import Ask, Engine, Job, Unreadable
 from mt.launchers.calling import Answer, explain, fits, trouble_of
 from mt.launchers.pbs import ENGINE as PBS
+from mt.launchers.sge import ENGINE as SGE
 from mt.launchers.torque import ENGINE as TORQUE
 
 JOB = Job("mt.7.of.a.very.long.name", ("/py", "-m", "x", "a b"), "/area/o t", "/ar ea", tasks=12, at_once=3, notice=60)
@@ -192,6 +193,7 @@ def test_a_query_for_jobs_that_are_not_known_is_no_failure() -> None:
         ("qsub: would exceed queue generic's per-user limit of jobs in 'Q' state\n", None, True, "jobs=N"),
         ("qsub: illegal -J value\nusage: qsub [-a date_time]\n", "illegal -J value", False, "arrays"),
         ("qsub: Array job exceeds server or queue size limit\n", None, False, "arrays"),
+        ("qsub: invalid option -- 'J'\nusage: qsub [-a date_time]\n", "invalid option -- 'J'", False, "-L torque"),
         ("qsub: Unauthorized Request\n", "unauthorized Request", False, "not submit there"),
     ],
 )  # fmt: skip
@@ -201,3 +203,14 @@ def test_a_failure_is_one_line_and_a_hint(printed: str, said: str | None, passin
     assert trouble is not None and trouble.passing is passing
     assert hint in trouble.hint
     assert said is None or explain(PBS, answer) == said
+
+
+@pytest.mark.parametrize(
+    ("printed", "name"),
+    [("pbs_version = 20.0.1", "pbs"), ("pbs_version = 2022.1.1.20220926110806", "pbs"), ("SGE 8.1.9", "sge"),
+     ("Version: 6.1.2\nCommit: 661e092552de43a785c15d39a3634a541d86898e", "torque"), ("GE 6.2u5", "sge"),
+     ("UGE 8.6.4", "sge"), ("Version: 4.2.10", "torque")],
+)  # fmt: skip
+def test_a_version_tells_engines_with_the_same_commands_apart(printed: str, name: str) -> None:
+    for made in (PBS, TORQUE, SGE):
+        assert fits(made.maker, Answer(0, "", printed)) is (made.name == name)
