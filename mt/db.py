@@ -27,7 +27,7 @@ from mt.storage import DIRECT, NFS, SINGLE
 
 #: the version of the layout of .mtdb, in the file AREA
 LAYOUT = 1
-_DIRS = ("journal", "ctl", "kill", "locks", "tmp")
+_DIRS = ("journal", "ctl", "kill", "locks", "batch", "tmp")
 #: bytes of a db up to which a reader on a network disk takes all of it at once
 _IN_MEMORY = 256 << 20
 _GARBAGE = ("file is not a database", "malformed", "not a database", "file is encrypted")

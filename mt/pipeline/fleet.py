@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 
 from mt.errors import MtError, StoreError
 from mt.launchers import engine
-from mt.launchers.base import Engine, Job, Word
+from mt.launchers.base import Ask, Engine, Job, Word
 from mt.launchers.calling import Answer, call, explain, trouble_of
-from mt.launchers.words import Choice
+from mt.launchers.words import Choice, over
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import control, fates, ways
 from mt.pipeline.bag import Bag, Entry, Terms, bags_of, order_of, token_of
@@ -347,20 +347,30 @@ class Fleet:
             lot = found[named[0]]
             if lot is not None and named[1] in lot.orders:
                 self.where[row.key] = Place(lot, named[1])
-            elif row.state == "LAUNCHED":
+            elif row.state == "LAUNCHED" and self._take_back(*named):
                 orphans.append(row)
         return orphans
+
+    def _take_back(self, name: str, number: int) -> bool:
+        """Whether an order that cannot be adopted will not run: it was never in its bag, or we have withdrawn it."""
+        bag = Bag(os.path.join(bags_of(self.world.root, self.world.setup.run_id), name))
+        try:
+            return bag.withdraw(number)
+        except StoreError:
+            return not os.path.isdir(bag.path)
 
     def _found(self, name: str) -> Lot | None:
         bag = Bag(os.path.join(bags_of(self.world.root, self.world.setup.run_id), name))
         try:
             terms = bag.terms()
-            text = next((str(line["launcher"]) for line in bag.logged() if line.get("launcher")), terms.engine)
-            choice = self.world.read(text) or Choice(terms.engine)
-            lot = Lot.found(bag, engine(terms.engine), choice)
-        except (MtError, ImportError, KeyError):
-            return None
+            told = next((line for line in bag.logged() if line.get("e") == "submitted"), {})
+            choice = self.world.read(str(told.get("launcher") or terms.engine)) or Choice(terms.engine)
+            ask = {**told.get("ask", {}), "time": terms.secs}
+            lot = Lot.found(bag, engine(terms.engine), choice._replace(ask=over(_ask(ask), choice.ask)))
+        except (MtError, ImportError, KeyError, ValueError, TypeError):
+            return None  # it is no bag of ours
         self.lots.append(lot)
+        self.polls_of(lot).hurry()
         bag.say([{"closed": True}])  # what comes now goes into bags of ours
         return lot
 
@@ -386,7 +396,7 @@ class Fleet:
             if polls.trouble:
                 self.tell(f"{name} cannot be asked: {polls.trouble}; jobs go on, asking again")
             if seen is not None and any([lot.hear(seen) for lot in mine]):
-                polls.hurry()
+                polls.freshen()
         self._cancel_owed()
         now = time.monotonic()
         if now - self.reviewed < _REVIEW:
@@ -588,6 +598,12 @@ class Fleet:
         for lot in self.lots:
             if not lot.orders:
                 lot.bag.tidy()
+
+
+def _ask(fields: Mapping[str, Any]) -> Ask:
+    """What a job asked, as the log of its bag tells."""
+    known = {name: value for name, value in fields.items() if name in Ask._fields}
+    return Ask(**{**known, "flags": tuple(known.get("flags", ()))})
 
 
 def _open(lots: Sequence[Lot]) -> list[str]:

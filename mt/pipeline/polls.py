@@ -48,9 +48,14 @@ class Polls:
         self._began = 0.0
 
     def hurry(self) -> None:
-        """Something has happened: ask soon."""
+        """Somebody waits for the answer: ask soon."""
         self.pause = self.first
         self.due = min(self.due, self.clock() + self.first / 4)
+
+    def freshen(self) -> None:
+        """Something has changed: more may change soon."""
+        self.pause = self.first
+        self.due = min(self.due, self.clock() + self.first)
 
     def step(self, name: str, jobs: Callable[[], Sequence[str]]) -> Seen | None:
         """Start a query about `jobs` when it is time for one, or give the answer of the one that has ended."""
