@@ -316,8 +316,8 @@ class Fleet:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """The environment of the engine's commands."""
-        return self.world.env
+        """The environment of the engine's commands, without what would make squeue list only some of our jobs."""
+        return {k: v for k, v in self.world.env.items() if not k.startswith("SQUEUE_")}
 
     def polls_of(self, lot: Lot) -> Polls:
         """The queries of an engine."""
