@@ -179,8 +179,17 @@ def _account(job: Job, task: Task) -> Iterator[tuple[str, str]]:
     yield from (("failed", f"{failed:5}"), ("exit_status", f"{status}"), ("ru_wallclock", f"{wall:.0f}s"))
     yield from (("ru_utime", f"{task.cpu:.3f}s"), ("ru_stime", "0.000s"), ("ru_maxrss", f"{task.rss / 1000:.3f}KB"))
     yield from (("cpu", f"{task.cpu:.3f}s"), ("mem", "0.000GBs"), ("io", "0.000GB"), ("iow", "0.000s"))
-    yield from (("maxvmem", f"{task.rss / 1e6:.3f}MB"), ("arid", "undefined"), ("ar_sub_time", "undefined"))
-    yield "category", "NONE"
+    yield from (("maxvmem", _most(job, task)), ("arid", "undefined"), ("ar_sub_time", "undefined"))
+    asked = job.spec["options"].get("-l")
+    yield "category", f"-l {asked}" if asked else "NONE"
+
+
+def _most(job: Job, task: Task) -> str:
+    """The most memory used; a job that was ended for it has reached its limit."""
+    limits = dict(word.partition("=")[::2] for word in job.spec["options"].get("-l", "").split(","))
+    if task.word == "memory" and "h_vmem" in limits:
+        return f"{limits['h_vmem'][:-1]}.000{limits['h_vmem'][-1]}B"
+    return f"{task.rss / 1e6:.3f}MB"
 
 
 def qhost() -> int:

@@ -111,9 +111,8 @@ class Site:
     def wake(self) -> bool:
         """Tell the scheduler that there is something new; False when there is none."""
         try:
-            pipe = os.open(f"{self.home}/wake", os.O_WRONLY | os.O_NONBLOCK)
+            with open(os.open(f"{self.home}/wake", os.O_WRONLY | os.O_NONBLOCK), "wb", buffering=0) as f:
+                f.write(b".")
         except OSError:
-            return False
-        with open(pipe, "wb", buffering=0) as f:
-            f.write(b".")
+            return False  # nobody reads, or it has just left
         return True
