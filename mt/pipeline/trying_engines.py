@@ -52,7 +52,9 @@ class EngineTrial(Trial):
         self.open: list[Sent] = []
         self.asked_at = 0.0
         self.words: dict[str, Word] = {}
+        self.trouble = ""
         self.seen: set[str] = set()
+        self.cancelled: set[str] = set()
         #: whether the first job has shown that a second one is of no use
         self.failed = False
 
@@ -120,7 +122,6 @@ class EngineTrial(Trial):
         begun = time.monotonic()
         try:
             self.cancel([sent.job])
-            self.asked_at = 0.0
         except MtError as e:
             yield Check("cancel", "fail", time.monotonic() - begun, e.what)
             return
@@ -135,13 +136,11 @@ class EngineTrial(Trial):
 
     def _listed(self, sent: Sent, where: str) -> Check:
         begun = time.monotonic()
-        try:
-            word = self.wait(lambda: self.word(sent.ids[0]), min(self.patience, _APPEARS))
-        except LaunchError as e:
-            return Check(f"queue{where}", "fail", time.monotonic() - begun, f"cannot be asked: {e.what}")
+        word = self.wait(lambda: self.word(sent.ids[0]), min(self.patience, _APPEARS))
         secs = time.monotonic() - begun
         if word is None:
-            return Check(f"queue{where}", "fail", secs, f"{self.engine} does not list the job that it accepted")
+            note = self.trouble or f"{self.engine} does not list the job that it accepted"
+            return Check(f"queue{where}", "fail", secs, note)
         return Check(f"queue{where}", "ok", secs, f"{word.fate}: {word.said}" if word.said else word.fate)
 
     def _begun(self, sent: Sent, name: str) -> Hello | None:
@@ -181,15 +180,12 @@ class EngineTrial(Trial):
 
     def _ended(self, sent: Sent, what: str) -> Check:
         begun = time.monotonic()
-        try:
-            over = self.wait(lambda: all(self.is_over(sent, one) for one in sent.ids) or None)
-        except LaunchError as e:
-            return Check(what, "fail", time.monotonic() - begun, f"cannot be asked: {e.what}")
+        over = self.wait(lambda: all(self.is_over(sent, one) for one in sent.ids) or None)
         word = self.words.get(sent.ids[0])
         said = (word.said or word.fate) if word else "not listed any more"
         secs = time.monotonic() - begun
         if not over:
-            return Check(what, "fail", secs, f"{self.engine} still says {said}")
+            return Check(what, "fail", secs, self.trouble or f"{self.engine} still says {said}")
         self.open.remove(sent)
         return Check(what, "ok", secs, said)
 
@@ -217,12 +213,18 @@ class EngineTrial(Trial):
             answer = call(argv, seconds=_LIMIT, env=self.env)
             if answer.status:
                 raise LaunchError(explain(self.made, answer))
+        self.cancelled.update(jobs)
+        self.asked_at = 0.0
 
     def word(self, ident: str) -> Word | None:
         """What the engine says of a job, asked at most once a second for all that are open; None for nothing."""
         now = time.monotonic()
         if now - self.asked_at >= _ASK:
-            self.words = listed(self.made, [one for sent in self.open for one in sent.ids], self.env, NAME)
+            try:
+                self.words = listed(self.made, [one for sent in self.open for one in sent.ids], self.env, NAME)
+                self.trouble = ""
+            except MtError as e:
+                self.trouble = f"cannot be asked: {e.what}"
             self.seen.update(self.words)
             self.asked_at = time.monotonic()
         return self.words.get(ident)
@@ -231,7 +233,8 @@ class EngineTrial(Trial):
         """Whether a job has ended: the engine says so, or does not list it any more."""
         word = self.word(ident)
         if word is None:
-            return ident in self.seen or time.monotonic() - sent.at > _APPEARS
+            known = ident in self.seen or sent.job in self.cancelled or time.monotonic() - sent.at > _APPEARS
+            return known and not self.trouble
         return is_over(word)
 
 
