@@ -78,7 +78,7 @@ class Handed(NamedTuple):
             lines = ["handed over, and no job has been submitted for it yet"]
         if self.said and (self.said.time >= _heard([self.job] if self.job else self.pilots)):
             what = "the engine refused a job" if self.said.kind == "refused" else "trouble with the engine"
-            lines.append(f"{what} {_ago(self.said.time, now)}: {self.said.text}")
+            lines.append(f"{what} {shown(max(now - self.said.time, 0))} ago: {self.said.text}")
         return lines + self.asking()
 
     def running(self, now: float) -> list[str]:
