@@ -14,6 +14,7 @@ Knobs:
     refuse=WHY     submissions fail
     swallow        submissions seem to succeed, and no job ever appears
     pend=REASON    nothing starts; hold=REASON  the same, in the engine's words for held jobs
+    suspend        what runs is stopped
     twice          each task starts twice, under one id
     end_word=WORD  ends are reported as: preempted, memory, time, node
 and for running jobs, `all`, an id `101` or a task `101.4`, once:

@@ -16,8 +16,8 @@ from batchfakes.site import Site
 from batchfakes.words import Usage, date, split_options
 
 Ad = dict[str, Any]
-IDLE, RUNS, REMOVED, COMPLETED, HELD = range(1, 6)
-_LETTERS = {IDLE: "I", RUNS: "R", REMOVED: "X", COMPLETED: "C", HELD: "H"}
+IDLE, RUNS, REMOVED, COMPLETED, HELD, _, SUSPENDED = range(1, 8)
+_LETTERS = {IDLE: "I", RUNS: "R", REMOVED: "X", COMPLETED: "C", HELD: "H", SUSPENDED: "S"}
 _VALUED = ("-constraint", "-attributes", "-name", "-pool", "-limit", "-match", "-format", "-since", "-completedsince")
 _BARE = (
     "-json -long -l -nobatch -allusers -totals -hold -held -run -better-analyze -better -analyze -wide -xml -batch"
@@ -131,7 +131,7 @@ def _status(job: Job, task: Task) -> int:
     if task.state == PENDING:
         return HELD if job.spec["held"] else IDLE
     if task.state == RUNNING:
-        return REMOVED if task.killed else RUNS
+        return REMOVED if task.killed else SUSPENDED if task.suspended else RUNS
     if held_at_end(job, task):
         return HELD
     return REMOVED if task.killed or task.word else COMPLETED

@@ -29,7 +29,7 @@ def state(job: Job, task: Task) -> str:
         return "DONE" if not task.status and not task.word and not task.killed else "EXIT"
     if task.state == PENDING:
         return "PSUSP" if job.spec.get("held") else "PEND"
-    return "RUN"
+    return "SSUSP" if task.suspended else "RUN"
 
 
 def exit_code(task: Task) -> int:

@@ -292,5 +292,6 @@ def _resources(options: list[tuple[str, str]]) -> str:
 
 
 def listed_state(task: Task) -> str:
-    """R for what runs, E for what is being ended."""
-    return {PENDING: "Q", RUNNING: "E" if task.killed else "R", ENDED: "F"}[task.state]
+    """R for what runs, S for what is stopped, E for what is being ended."""
+    running = "E" if task.killed else "S" if task.suspended else "R"
+    return {PENDING: "Q", RUNNING: running, ENDED: "F"}[task.state]

@@ -17,7 +17,20 @@ Event = dict[str, Any]
 class Task:
     """One task of an array, or the only one of a job."""
 
-    __slots__ = ("cpu", "ended", "killed", "living", "number", "pids", "rss", "started", "state", "status", "word")
+    __slots__ = (
+        "cpu",
+        "ended",
+        "killed",
+        "living",
+        "number",
+        "pids",
+        "rss",
+        "started",
+        "state",
+        "status",
+        "suspended",
+        "word",
+    )
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -27,6 +40,8 @@ class Task:
         self.living: list[int] = []
         #: somebody asked for its end
         self.killed = False
+        #: the knob has stopped it: set for one query
+        self.suspended = False
         #: the status of wait(), and the knob's or the scheduler's word for the end
         self.status = 0
         self.word = ""

@@ -50,6 +50,7 @@ class Scheduler:
         self._running: dict[int, tuple[Job, Task]] = {}
         self._last_words: list[tuple[float, int, int]] = []
         self._again: set[int] = set()
+        self._stopped: set[int] = set()
 
     def work(self) -> None:
         with open(f"{self.site.home}/scheduler.lock", "a+b") as lock:
@@ -88,6 +89,7 @@ class Scheduler:
     def _turn(self) -> None:
         self._bury()
         self._interfere()
+        self._suspend()
         self._end()
         self._start()
 
@@ -126,6 +128,13 @@ class Scheduler:
                 self._again.update([pid] if knob == "requeue" else [])
                 _signal(pid, signal.SIGKILL)
         self.site.add(events)
+
+    def _suspend(self) -> None:
+        """Stop all that runs as long as the knob is turned."""
+        wanted = set(self._running) if self.site.knob("suspend") else set()
+        for pid in wanted ^ (self._stopped & set(self._running)):
+            _signal(pid, signal.SIGSTOP if pid in wanted else signal.SIGCONT)
+        self._stopped = wanted
 
     def _end(self) -> None:
         """Signals for jobs that shall end: the engine's first, and KILL a little later."""

@@ -215,7 +215,7 @@ def state(job: Job, task: Task) -> str:
     """In the letters of qstat."""
     again = "R" if len(task.pids) > (task.state == RUNNING) else ""
     if task.state == RUNNING:
-        return ("d" if task.killed else "") + again + "r"
+        return ("d" if task.killed else "") + again + ("S" if task.suspended else "r")
     return ("h" if job.spec["held"] else "") + (f"{again}q" if again else "qw")
 
 

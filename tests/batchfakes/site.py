@@ -65,8 +65,11 @@ class Site:
         self.records.fold(lines)
 
     def look(self) -> None:
-        """Read what has happened, for a query; a turned knob `hold` holds what waits."""
+        """Read what has happened, for a query; turned knobs hold what waits, and stop what runs."""
         with self.held():
+            if self.knob("suspend"):
+                for _, task in self.records.tasks():
+                    task.suspended = task.state == RUNNING
             if self.knob("hold"):
                 for job in self.records.jobs.values():
                     job.spec["held"] = True

@@ -318,6 +318,19 @@ def test_a_held_job_waits_in_the_words_for_that(desk: Desk) -> None:
     desk.running(1)
 
 
+def test_a_suspended_job_is_stopped_until_it_may_go_on(desk: Desk) -> None:
+    os.mkfifo(desk.home / "pipe")  # a shell that starts commands may be caught in vfork, which is another state
+    job = desk.submit("read line <pipe")
+    (row,) = desk.running(1)
+    stat = Path(f"/proc/{row.pids[0]}/stat")
+    desk.fake.set(suspend=True)
+    assert desk.words(job)[job].fate == "suspended"
+    desk.fake.until(lambda _: stat.read_text().rpartition(") ")[2][0] == "T")
+    desk.fake.set(suspend=None)
+    (desk.home / "pipe").write_text("go on\n")
+    assert [row.status for row in desk.over()] == [0]
+
+
 def test_a_lost_job_is_killed_and_the_engine_has_never_heard_of_it(desk: Desk) -> None:
     job = desk.submit()
     (row,) = desk.running(1)
