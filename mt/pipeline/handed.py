@@ -1,7 +1,7 @@
 """Cases that were handed to a batch engine, in words: where one waits, what its job is doing, and what was heard of it.
 
-`Handed.of` collects what the files of a run tell of one case; what is said of
-it is pure.  The words are those that the controller heard last: each comes with
+`Hands` collects what the files of a run tell of its cases; what is said of one
+is pure.  The words are those that the controller heard last: each comes with
 its age, and with the command that asks the engine itself.
 """
 
@@ -11,9 +11,10 @@ import os
 from typing import NamedTuple
 
 from mt.durations import shown
+from mt.errors import MtError
 from mt.launchers import engine
 from mt.pipeline.bag import ORDERS, Bag, Claim
-from mt.pipeline.jobs import LEFT, JobRow, RunJobs, Said
+from mt.pipeline.jobs import LEFT, BagLog, JobRow, RunJobs, Said
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,21 +43,6 @@ class Handed(NamedTuple):
     taken: int = 0
     claim: Claim | None = None
     said: Said | None = None
-
-    @classmethod
-    def of(cls, row: CaseRow, jobs: RunJobs) -> Handed | None:
-        """What the files of the run tell; None for a case that no engine has."""
-        found = jobs.bag_of(row.token)
-        if found is None:
-            return None
-        log, number = found
-        bag = Bag(log.path)
-        claim = bag.claimed(number)
-        said = log.said[-1] if log.said else None
-        job = log.job((claim.job if claim else "") or row.job)
-        if job or claim:
-            return cls(job, claim=claim, said=said)
-        return cls(None, list(log.jobs()), _orders(bag), len(bag.taken()), None, said)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -118,6 +104,42 @@ class Handed(NamedTuple):
         which = f"one of {many} pilots" if many > 1 else "one pilot"
         state = f"{run} of which run" if many > 1 else "which runs" if run else "which does not run yet"
         return f"waits in a bag of {_cases(self.cases)}{taken} for {which} ({named}), {state}"
+
+
+class Hands:
+    """What is known of the cases of a run that are in bags; each bag is read once for all of them."""
+
+    def __init__(self, jobs: RunJobs) -> None:
+        self._jobs = jobs
+        self._read: dict[str, tuple[list[JobRow], int, set[int]]] = {}
+
+    def of(self, row: CaseRow) -> Handed | None:
+        """What the files of the run tell of a case; None for one that no engine has or had."""
+        found = self._jobs.bag_of(row.token)
+        if found is None:
+            return None
+        log, number = found
+        bag = Bag(log.path)
+        jobs, cases, taken = self._bag(log, bag)
+        claim = bag.claimed(number) if number in taken else None
+        said = log.said[-1] if log.said else None
+        job = log.job((claim.job if claim else "") or row.job)
+        if job or claim:
+            return Handed(job, claim=claim, said=said)
+        return Handed(None, jobs, cases, len(taken), None, said)
+
+    def _bag(self, log: BagLog, bag: Bag) -> tuple[list[JobRow], int, set[int]]:
+        if log.path not in self._read:
+            self._read[log.path] = (list(log.jobs()), _orders(bag), _taken(bag))
+        return self._read[log.path]
+
+
+def _taken(bag: Bag) -> set[int]:
+    """Which cases of a bag were taken; none that is known when it was tidied up, or cannot be read."""
+    try:
+        return bag.taken()
+    except MtError:
+        return set()
 
 
 def _cases(count: int) -> str:

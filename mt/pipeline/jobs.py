@@ -90,6 +90,7 @@ class BagLog:
         self._arrays: dict[str, JobRow] = {}
         self._ids: dict[str, list[str]] = {}  # of the tasks of each array
         self._array_of: dict[str, str] = {}
+        self._whole: dict[str, str] = {}  # the name of an array by its id
         self._told: dict[str, JobRow] = {}
         for line in lines:
             if line.get("e") in KINDS:
@@ -147,6 +148,7 @@ class BagLog:
         job, tasks = f"{name}:{ident}", _whole(line.get("tasks"))
         ids = [engine(name).task(ident, n) for n in range(tasks)] if tasks else [ident]
         self._ids[job] = ids
+        self._whole[ident] = job
         self._array_of.update(dict.fromkeys(ids, job))
         self._arrays[job] = JobRow(
             job, job, str(line.get("launcher", name)), str(line.get("way", "")), self.path,
@@ -160,7 +162,7 @@ class BagLog:
     def _cancelled(self, line: Mapping[str, Any]) -> None:
         asked = line.get("jobs")
         for ident in map(str, asked if isinstance(asked, list) else ()):
-            mine = [task for name, row in self._arrays.items() if row.id == ident for task in self._ids[name]]
+            mine = self._ids.get(self._whole.get(ident, ""), ())
             for task in mine or [ident] * (ident in self._array_of):
                 if self._row(task).is_open:
                     self.hear(task, Word("cancelled", ""), _time(line))

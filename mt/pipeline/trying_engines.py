@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from mt.durations import shown
@@ -22,7 +24,7 @@ from mt.pipeline.trying import Check, Trial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from mt.launchers.words import Choice
     from mt.pipeline.trying import Hello
@@ -198,12 +200,13 @@ class EngineTrial(Trial):
         path = os.path.join(self.directory, f"{name}.sh")
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as f:
             f.write(self.made.text(job))
-        answer = call(self.made.submit(job, path), seconds=_LIMIT, env=self.env, cwd=self.directory)
-        found = None if answer.status else re.search(self.made.job_id, answer.out, re.MULTILINE)
-        if found is None:
-            raise LaunchError(explain(self.made, answer))
-        ids = [self.made.task(found[1], n) for n in range(tasks)] if tasks else [found[1]]
-        self.open.append(Sent(found[1], ids, time.monotonic()))
+        with _later():
+            answer = call(self.made.submit(job, path), seconds=_LIMIT, env=self.env, cwd=self.directory)
+            found = None if answer.status else re.search(self.made.job_id, answer.out, re.MULTILINE)
+            if found is None:
+                raise LaunchError(explain(self.made, answer))
+            ids = [self.made.task(found[1], n) for n in range(tasks)] if tasks else [found[1]]
+            self.open.append(Sent(found[1], ids, time.monotonic()))
         self.asked_at = 0.0
         return self.open[-1]
 
@@ -236,6 +239,25 @@ class EngineTrial(Trial):
             known = ident in self.seen or sent.job in self.cancelled or time.monotonic() - sent.at > _APPEARS
             return known and not self.trouble
         return is_over(word)
+
+
+@contextmanager
+def _later() -> Iterator[None]:
+    """Let the first interrupt wait until the id of a job that was just accepted is known: it must be cancelled."""
+    caught: list[int] = []
+
+    def heard(number: int, frame: object) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    before = signal.signal(signal.SIGINT, heard)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if caught:
+        raise KeyboardInterrupt
 
 
 def _resources(ask: Ask) -> tuple[str, None, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sshlab
+from batchfakes.records import PENDING, RUNNING
 from fakebatch import FakeEngine
 from slurmlab import Slurm
 from testarea import CONFIG, Area
@@ -143,7 +145,7 @@ def test_a_fake_engine_that_works_has_no_failed_check(area: Area, fake_engine: M
     checks = tried(area, f"{name} mem=1G cores=1", env=engine.env)
     assert [c for c in bad(checks) if not c.startswith("memory: ")] == []
     assert {"submit", "queue", "start", "disk both ways", "job id", "end", "array", "cancel"} <= set(checks)
-    assert not any(row.state in ("queued", "running") for row in engine.jobs())
+    assert not any(row.state in (PENDING, RUNNING) for row in engine.jobs())
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,19 @@ def test_what_is_wrong_with_an_engine_is_one_failed_check(
     assert checks[check]["result"] == "fail"
     assert says in checks[check]["note"] and checks[check]["note"]
     engine.set(garbage=None)
-    assert not any(row.state in ("queued", "running") for row in engine.jobs())
+    assert not any(row.state in (PENDING, RUNNING) for row in engine.jobs())
+
+
+def test_an_interrupted_trial_leaves_nothing_in_the_queue(area: Area, fake_engine: Make, tmp_path: Path) -> None:
+    engine = fake_engine("lsf", tmp_path)
+    engine.set(pend="no host is free")
+    with area.start("launcher", "try", "lsf", env=engine.env) as trial:
+        engine.until(lambda rows: len(rows) == 1)
+        trial.send_signal(signal.SIGINT)
+        trial.communicate(timeout=60)
+    assert trial.returncode == 130
+    engine.until(lambda rows: not any(row.state in (PENDING, RUNNING) for row in rows))
+    assert not list(area.home.glob("**/try-*"))
 
 
 def test_a_python_that_is_not_on_the_host_is_seen(area: Area, fake_engine: Make, tmp_path: Path) -> None:

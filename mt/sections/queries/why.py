@@ -100,11 +100,11 @@ def _handed(cases: Cases, run: RunRow, found: Sequence[CaseRow]) -> dict[CaseKey
     mine = [row for row in found if row.token]
     if not mine:
         return {}
-    from mt.pipeline.handed import Handed
+    from mt.pipeline.handed import Hands
     from mt.pipeline.jobs import RunJobs
 
-    jobs = RunJobs(cases.runs.store.root, run.id)
-    return {row.key: handed for row in mine if (handed := Handed.of(row, jobs))}
+    hands = Hands(RunJobs(cases.runs.store.root, run.id))
+    return {row.key: handed for row in mine if (handed := hands.of(row))}
 
 
 def _told(

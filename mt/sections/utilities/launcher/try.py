@@ -8,7 +8,7 @@ this host what is written there, can it import this very mt, has it got what was
 should, does a cancelled job end.
 
 The jobs use a directory of their own in `.mtdb`, or in --dir, and nothing is left behind.  A busy queue may need more
-patience: --timeout is for each of the two jobs.
+patience: --timeout is for each of the two jobs, -v says what is done while it is done.
 
 A result is `ok`, `warn` (can be lived with), `fail`, or `skip` (does not apply, or could not be tried any more).
 
@@ -43,7 +43,7 @@ from __future__ import annotations
 import os
 
 from mt.options import AreaOptions, RowOptions, operand, opt
-from mt.stdio import write_rows
+from mt.stdio import say, write_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,15 +80,17 @@ def main(opts: Options) -> int:
         raise ConfigError("there is no area here to try a launcher for", hint="mt launcher try --dir DIR LAUNCHER")
     checks = trial(opts.launcher, area.config if area else None, _place(opts.dir, area), patience, os.environ)
     seen: list[Check] = []
-    write_rows(_rows(checks, seen), opts, COLUMNS)
+    write_rows(_rows(checks, seen, talk=opts.verbose), opts, COLUMNS)
     if any(check.fatal for check in seen):
         return 6
     return 1 if any(check.result == "fail" for check in seen) else 0
 
 
-def _rows(checks: Iterable[Check], seen: list[Check]) -> Iterator[dict[str, Any]]:
+def _rows(checks: Iterable[Check], seen: list[Check], *, talk: bool) -> Iterator[dict[str, Any]]:
     for check in checks:
         seen.append(check)
+        if talk:
+            say(f"{check.check}: {check.result}: {check.note}")
         row = check._asdict()
         del row["fatal"]
         yield {**row, "secs": None if check.secs is None else round(check.secs, 3)}
