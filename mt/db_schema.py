@@ -78,8 +78,7 @@ _RUN_2: Migration = (
 )
 
 _COPIED = (
-    "test, item, attempt, gen, state, status, host, pid, job, start, \"end\", secs, cpu, rss, dir, comment, reason,"
-    " token"
+    'test, item, attempt, gen, state, status, host, pid, job, start, "end", secs, cpu, rss, dir, comment, reason, token'
 )
 
 

@@ -18,8 +18,7 @@ from typing import NamedTuple
 #: what may have become of a job, in the words of mt: before, while, and after it ran
 WAITING, RUNNING = ("queued", "held"), ("running", "suspended")
 OVER = ("done", "failed", "cancelled", "preempted", "node-failed", "out-of-memory", "time-limit")
-#: ends that say nothing about what ran: the machine or the engine is to blame
-BLAMELESS = ("preempted", "node-failed", "out-of-memory", "failed")
+
 
 Argv = tuple[str, ...]
 

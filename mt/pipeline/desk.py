@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mt import queries
+from mt import queries, retries
 from mt.area import Area
 from mt.db import Store
 from mt.environ import Env
@@ -252,6 +252,11 @@ class RunDesk:
     def queued(self) -> int:
         """How many cases that were handed over have not begun, as of the last look."""
         return sum(row.state == "LAUNCHED" for row in self.living.values()) if self.fleet else 0
+
+    def forgiven(self, case: CaseKey) -> int:
+        """How often a case runs again by itself because its batch engine ended its job: as its launcher says."""
+        choice = self.fleet.world.choice(case.test, case.item) if self.fleet else None
+        return choice.lost if choice else retries.LOST
 
     def drain(self) -> None:
         """Take back what no job has begun."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from mt.launchers.base import BLAMELESS, OVER, Word
+from mt.launchers.base import OVER, Word
 from mt.model import CaseRow
 
 #: the fate of a job that the engine does not list any more, and of one it cannot be asked about
@@ -57,8 +57,3 @@ def is_over(word: Word) -> bool:
 def is_blameless(row: CaseRow) -> bool:
     """Whether a case ended because of its job and may be tried again for that."""
     return bool(row.reason) and row.status == "INFRA"
-
-
-def worth_saying(word: Word) -> bool:
-    """Whether people want to hear of such an end."""
-    return word.fate in BLAMELESS

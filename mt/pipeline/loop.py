@@ -22,6 +22,7 @@ from mt.errors import StoreError
 from mt.model import CaseKey, CaseRow
 from mt.pipeline.case import Order
 from mt.pipeline.crew import Answer, Crew, Died
+from mt.pipeline.fates import is_blameless
 from mt.pipeline.interrupts import Interrupts
 from mt.pipeline.limits import Limits
 from mt.pipeline.plan import Closed, Move, NeedItems, Plan, Ready
@@ -120,6 +121,10 @@ class Desk(Protocol):
 
     def queued(self) -> int:
         """How many cases that were handed to batch engines have not begun."""
+        ...
+
+    def forgiven(self, case: CaseKey) -> int:
+        """How often a case runs again by itself because its batch engine ended its job."""
         ...
 
     def drain(self) -> None:
@@ -488,8 +493,8 @@ class Loop:
         if policy.times != 0:
             own = retries.read(self.plan.spec_of(number).config, "requirements")
             policy = policy.over(own).over(self.policy.usual)
-        if row.reason and row.status == "INFRA" and policy.times is None:
-            return tried < retries.LOST
+        if is_blameless(row) and policy.times is None:
+            return tried < self.desk.forgiven(row.key)
         if row.status == "DEAD" and row.state == "INCOMPLETE":
             return tried < max(policy.times or 0, 1)
         return row.state != "KILLED" and policy.allows(kind, tried)

@@ -102,7 +102,9 @@ class Progress:
         if self.ran:
             parts.append(f"{self.ran / secs:.1f}/s")
             if left > 0:
-                parts.append(f"{_span(left * self.rate_secs / self.ran / max(running if queued else self.slots, 1))} left")
+                parts.append(
+                    f"{_span(left * self.rate_secs / self.ran / max(running if queued else self.slots, 1))} left"
+                )
         return ", ".join(parts)
 
     def say(self, text: str) -> None:
