@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mt import queries
@@ -50,6 +51,14 @@ def fleet_of(
             ground.journal.emit_row, health, request.jobs or int(configured) or MOST_JOBS, area.inherited, area.setvars,
         )
     )  # fmt: skip
+
+
+def advice_on(ground: Ground, rows: Iterable[CaseRow]) -> str:
+    """A hint in one line where jobs asked for much more, or hardly more, than they used; empty where they did not."""
+    from mt.pipeline.jobs import RunJobs
+    from mt.pipeline.thrift import advice, hint, uses
+
+    return hint(advice(uses(rows, RunJobs(ground.store.root, ground.run_id).job)))
 
 
 class Times:

@@ -31,7 +31,7 @@ from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.choosing import Launchers
 from mt.pipeline.crew import Crew
 from mt.pipeline.desk import Ground, RunDesk, again_of
-from mt.pipeline.engines import fleet_of
+from mt.pipeline.engines import advice_on, fleet_of
 from mt.pipeline.frozen import refuse_frozen
 from mt.pipeline.interrupts import Interrupts
 from mt.pipeline.loop import Beat, Loop, describe_left
@@ -93,6 +93,8 @@ def drive(
         rows = loop.recorded
         if loop.left:
             say(describe_left(loop.left))
+        if fleet and not request.quiet and (hint := advice_on(ground, rows.values())):
+            say(hint)
     counts = history.counts(rows, plan.cases)
     finish(store, run_id)
     status = 130 if interrupts.level else exit_status(counts)
