@@ -1,42 +1,47 @@
-"""An area whose cases run on a cluster, and what has to be true of a run when all is over."""
+"""An area whose cases run on a batch engine, and what has to be true of a run when all is over."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from mt import queries
-from mt.db import Store
 from slurmcluster import LabError, running, until
 from slurmlab import Slurm
 from testarea import TARGET, Area, Result
+
+from mt import queries
+from mt.db import Store
 
 #: what no error of ours may look like
 BUG = ("Traceback", "Exception ignored", "Warning:")
 
 
-class OnSlurm:
-    """An area with a cluster; cases note in a file outside of their directories when they begin and end.
+class OnEngine:
+    """An area with an engine; cases note in a file outside of their directories when they begin and end.
 
     A `case` is a step that notes `begin`, does something, and notes `end`; `hold`
     is something that takes until the test says `go`.
     """
 
-    def __init__(self, area: Area, cluster: Slurm) -> None:
+    #: the word for `-L`, and where the real commands of the engine are
+    launcher = ""
+    commands = Path("/usr/bin")
+
+    def __init__(self, area: Area) -> None:
         self.area = area
-        self.cluster = cluster
         self.home = area.home
         self.notes = area.home.parent / "notes"
         self.gate = area.home.parent / "gate"
         self.bin = area.home.parent / "bin"
         self.notes.touch()
-        area.env["SLURM_CONF"] = str(cluster.conf)
         area.env.update(NOTES=str(self.notes), GATE=str(self.gate))
-        area({"note": '#!/bin/sh\necho "$1 $MT_TEST_NAME/$MT_ITEMPATH $SLURM_JOB_ID" >> "$NOTES"\n'})
+        area({"note": '#!/bin/sh\necho "$1 $MT_TEST_NAME/$MT_ITEMPATH" >> "$NOTES"\n'})
 
     # -- what cases do
 
@@ -45,7 +50,7 @@ class OnSlurm:
         """Words of a step that waits for `go`."""
         return f"bash {self.home}/hold"
 
-    def cases(self, name: str, items: str = "", do: str = "true", **more: Any) -> OnSlurm:
+    def cases(self, name: str, items: str = "", do: str = "true", **more: Any) -> Self:
         """A test whose only step notes its begin and its end, with one case for each of `items`."""
         self.area({"hold": 'until [ -e "$GATE" ]; do sleep 0.1; done\n'})
         note = self.home / "note"
@@ -64,17 +69,20 @@ class OnSlurm:
         return Counter(line[1].rstrip("/") for line in lines if line[0] == what)
 
     def wait_noted(self, what: str, many: int, seconds: float = 60) -> None:
-        """Wait until so many cases noted it."""
-        until(lambda: len(self.noted(what)) >= many, seconds, f"{many} cases note '{what}': {self.noted(what)}")
+        """Wait until it was noted so often."""
+        end = time.monotonic() + seconds
+        while (noted := self.noted(what)).total() < many:
+            assert time.monotonic() < end, f"'{what}' is not noted {many} times: {noted}"
+            time.sleep(0.05)
 
-    # -- commands in front of those of Slurm
+    # -- commands in front of those of the engine
 
     def instead(self, program: str, script: str) -> None:
-        """Put a command in front of one of Slurm: a bash script in which `real` is the real one."""
+        """Put a command in front of one of the engine: a bash script in which `real` is the real one."""
         self.bin.mkdir(exist_ok=True)
         path = self.bin / program
         fresh = path.with_name(f".{program}")
-        head = f'#!/bin/bash\nreal() {{ /usr/bin/{program} "$@"; }}\necho "{program} $*" >> "{self.calls}"\n'
+        head = f'#!/bin/bash\nreal() {{ {self.commands}/{program} "$@"; }}\necho "{program} $*" >> "{self.calls}"\n'
         fresh.write_text(f"{head}{script}\n")
         fresh.chmod(0o755)
         fresh.replace(path)
@@ -97,13 +105,22 @@ class OnSlurm:
 
     # -- runs
 
-    def run(self, *words: str, launcher: str = "slurm", run: str = "r1", **more: Any) -> Result:
+    def run(self, *words: str, launcher: str = "", run: str = "r1", **more: Any) -> Result:
         """`mt run`, to its end."""
-        return self.area.mt("run", "-t", TARGET, "-r", run, "-L", launcher, *words, **more)
+        return self.area.mt(*self.command(*words, launcher=launcher, run=run), **more)
 
-    def command(self, *words: str, launcher: str = "slurm", run: str = "r1") -> tuple[str, ...]:
+    def command(self, *words: str, launcher: str = "", run: str = "r1") -> tuple[str, ...]:
         """The words of that command."""
-        return ("run", "-t", TARGET, "-r", run, "-L", launcher, *words)
+        return ("run", "-t", TARGET, "-r", run, "-L", launcher or self.launcher, *words)
+
+    @contextmanager
+    def started(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """`mt` with these words, which is gone afterwards in any case."""
+        with self.area.start(*words) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def rows(self, run: str = "r1") -> list[dict[str, Any]]:
         """All cases of a run."""
@@ -126,12 +143,11 @@ class OnSlurm:
     # -- what has to be true in the end
 
     def queue(self) -> list[str]:
-        """The jobs of the area that Slurm lists as not over: `ID STATE DIRECTORY`."""
-        listed = self.cluster.run("squeue", "-h", "-r", "-o", "%i %T %Z")
-        return [line for line in listed.splitlines() if line.split(" ", 2)[2:] == [str(self.home)]]
+        """The jobs of the area that the engine lists as not over."""
+        raise NotImplementedError
 
     def processes(self) -> list[str]:
-        """The command lines of processes that have to do with the area, except of our own and of Slurm's."""
+        """The command lines of processes that have to do with the area, except of our own and of the engine's."""
         return list(_processes(self.home))
 
     def at_rest(self, seconds: float = 30) -> None:
@@ -142,7 +158,7 @@ class OnSlurm:
     def _queue_or_unknown(self) -> list[str]:
         with suppress(LabError):
             return self.queue()
-        return ["squeue does not answer"]
+        return ["it does not answer"]
 
     def proper(self, want: dict[str, str] | None = None, run: str = "r1") -> None:
         """Each case has one true result, none that had ended ran again, the record is sound, nothing is left.
@@ -159,6 +175,22 @@ class OnSlurm:
         assert not lacking, f"count as PASS and never ended: {lacking}"
         self.area.ok("db", "check")
         self.at_rest()
+
+
+class OnSlurm(OnEngine):
+    """An area on a real Slurm."""
+
+    launcher = "slurm"
+
+    def __init__(self, area: Area, cluster: Slurm) -> None:
+        super().__init__(area)
+        self.cluster = cluster
+        area.env["SLURM_CONF"] = str(cluster.conf)
+
+    def queue(self) -> list[str]:
+        """The jobs of the area that are not over: `ID STATE DIRECTORY`."""
+        listed = self.cluster.run("squeue", "-h", "-r", "-o", "%i %T %Z")
+        return [line for line in listed.splitlines() if line.split(" ", 2)[2:] == [str(self.home)]]
 
 
 def outcome(area: Area, run: str = "r1") -> dict[str, tuple[str, str]]:

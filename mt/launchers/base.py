@@ -112,6 +112,7 @@ class Engine(NamedTuple):
     maker        fits what it prints, where another engine has programs of the same names; else empty
     arrays       the most tasks of one array
     missing      fits what `poll` prints, with a bad status, when none of the ids is known any more; that is no failure
+    end_signals  by which the engine tells a job to end, before it kills; other signals say that the time is nearly over
     apart        ids with different answers here are asked for by commands of their own, which may fail one by one
     """
 
@@ -136,6 +137,7 @@ class Engine(NamedTuple):
     missing: str = ""
     apart: Callable[[str], str] = whole
     maker: str = ""
+    end_signals: tuple[str, ...] = ("TERM",)
 
 
 def script(prefix: str, lines: Sequence[str], command: Sequence[str]) -> str:

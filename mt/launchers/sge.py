@@ -173,4 +173,5 @@ ENGINE = Engine(
     version=("qstat", "-help"),
     past=past, read_past=read_past, troubles=_TROUBLES, arrays=1000,
     maker=r"\b(S|U|O|A)?GE\b|grid engine",
+    end_signals=("TERM", "USR2"),  # with -notify it is USR2 before KILL, also for qdel; s_rt sends USR1
 )  # fmt: skip

@@ -211,10 +211,11 @@ class Pilot(Worker):
     # -- signals ------------------------------------------------------------------------------------
 
     def obey(self) -> None:
-        """End on TERM; take nothing new when the engine says that the time is nearly over (USR1, USR2)."""
+        """End when told to, mostly by TERM; other signals say that the time is nearly over: then take nothing new."""
+        ends = {signal.SIGINT, *(signal.Signals[f"SIG{name}"] for name in engine(self.terms.engine).end_signals)}
 
         def told(sig: int, frame: object) -> None:
-            if sig == signal.SIGTERM or sig == signal.SIGINT:
+            if sig in ends:
                 self.cancel(TOLD)
             self.leaving = True
             try:
