@@ -1,0 +1,81 @@
+"""An area whose cases run on a fake batch engine, or on hosts by ssh (see onslurm.py for what both share)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from batchfakes.records import PENDING, RUNNING
+from fakebatch import FakeEngine
+from onslurm import OnEngine
+from slurmcluster import until
+from sshlab import SshLab
+from testarea import Area
+
+#: engine of mt -> fake
+FAKES = {"lsf": "lsf", "pbs": "openpbs", "torque": "torque", "sge": "sge", "htcondor": "htcondor"}
+#: asks soon, so that what only the engine can tell is known soon
+QUICK = "poll=0.2s..0.5s"
+
+
+class OnFake(OnEngine):
+    """An area on a fake engine; `engine` is what mt calls it."""
+
+    def __init__(self, area: Area, fake: FakeEngine, engine: str) -> None:
+        super().__init__(area)
+        self.fake = fake
+        self.engine = engine
+        self.launcher = f"{engine} {QUICK}"
+        self.commands = fake.bin
+        area.env["PATH"] = f"{fake.bin}:{area.env['PATH']}"
+
+    def by(self, way: str, more: str = "") -> str:
+        """The text of a launcher that hands cases over in one way."""
+        return f"{self.launcher} submit={way} {more}".strip()
+
+    def queue(self) -> list[str]:
+        """What waits or runs, as far as the engine has not lost it."""
+        return [f"{row.id} {row.task} {row.state}" for row in self.fake.jobs() if row.state in (PENDING, RUNNING)]
+
+    def job_of(self, case: str) -> str:
+        """The job that a case was given, without its engine."""
+        (row,) = [row for row in self.rows() if f"{row['test']}/{row['item']}".rstrip("/") == case]
+        return str(row["job"]).partition(":")[2]
+
+
+class OnHosts(OnEngine):
+    """An area on the hosts of a lab."""
+
+    launcher = f"ssh hosts=a:2,b:2 {QUICK}"
+    commands = Path("/usr/bin")
+
+    def __init__(self, area: Area, lab: SshLab) -> None:
+        super().__init__(area)
+        self.lab = lab
+        area.env["PATH"] = f"{lab.home}/bin:{area.env['PATH']}"
+
+    def queue(self) -> list[str]:
+        """Nothing keeps one."""
+        return []
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 60) -> tuple[int, str]:
+    """The status of a command, and what it said, in which no bug of ours shows."""
+    _, err = process.communicate(timeout=seconds)
+    assert "Traceback" not in err, err
+    return process.returncode, err
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """One Ctrl-C, as soon as an earlier one was taken note of."""
+
+    def taken() -> bool:
+        pending = next(
+            (line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line[:7] == "SigPnd:"), ""
+        )
+        return int(pending.split()[1] or "0", 16) == 0 if pending else True
+
+    until(taken, 10, "an interrupt is taken note of")
+    os.kill(process.pid, signal.SIGINT)
