@@ -28,7 +28,8 @@ from mt.launchers.base import Ask, Engine, Job, Word
 from mt.launchers.calling import Answer, call, explain, trouble_of
 from mt.launchers.words import Choice, over
 from mt.model import CaseKey, CaseRow
-from mt.pipeline import control, fates, ways
+from mt.pipeline import absences, control, fates, ways
+from mt.pipeline.absences import Absences
 from mt.pipeline.bag import Bag, Entry, Terms, bags_of, order_of, token_of
 from mt.pipeline.case import Order, Setup
 from mt.pipeline.jobs import job_name
@@ -44,8 +45,6 @@ MOST_HANDED = 20_000
 MOST_JOBS = 100
 #: seconds: how long a submission may take; how long we gather cases that become ready; between two looks at the bags
 _SUBMIT, _GATHER, _REVIEW = 30.0, 0.25, 1.0
-#: seconds: the longest pause after an engine could not be reached
-_AWAY = 30.0
 #: seconds to wait for the engine's word about a job that is dead, and for a claimed case to begin
 _WORD, _BEGIN = 15.0, 5.0
 #: seconds between a submission of pilots and one of more of them
@@ -101,13 +100,14 @@ class Fleet:
         self.tries: dict[CaseKey, int] = {}
         self.refused: dict[Choice, str] = {}
         self.spent: dict[Choice, tuple[float, int]] = {}
-        self.away: tuple[float, float] = (0.0, 1.0)  # until when nothing is submitted, and the next pause
+        self.absences = Absences()
+        self.useless: dict[Choice, set[str]] = {}  # hosts that refuse such jobs
         self.noticed: dict[CaseKey, float] = {}  # when we began to wait for a word, or for the begin of a claimed case
         self.reviewed = 0.0
         self.cancelled = False
         self.last = False
         self.said: set[str] = set()
-        self.owed: dict[str, list[str]] = {}  # jobs that are still to be cancelled, by engine
+        self.owed: dict[absences.Place, list[str]] = {}  # jobs that are still to be cancelled
 
     # -- handing over ---------------------------------------------------------------------------
 
@@ -130,7 +130,7 @@ class Fleet:
             if choice in self.refused:
                 rows += [self.unlaunched(w.order, self.refused[choice]) for w in waiting]
                 del self.ready[choice]
-            elif waiting and now >= self.away[0]:
+            elif waiting and not self.is_away(choice):
                 rows += self._hand_over(choice, waiting, now + at_once * _GATHER * 4)
         return rows
 
@@ -219,6 +219,12 @@ class Fleet:
 
     # -- submitting -----------------------------------------------------------------------------
 
+    def is_away(self, choice: Choice) -> bool:
+        """Whether nothing can be submitted now, as far as is known."""
+        bad = self.useless.get(choice, ())
+        hosts = [host for host in choice.hosts if host[0] not in bad]
+        return self.absences.all_away(absences.places(choice.engine, hosts))
+
     def launch(self, lot: Lot, many: int) -> None:
         """Submit the jobs of a lot: one for each order, an array, or so many pilots."""
         if lot.way == "job":
@@ -240,66 +246,89 @@ class Fleet:
             self.name_jobs(lot)
 
     def submit(self, lot: Lot, tasks: int, task: int | None = None) -> bool:
-        """Submit one job or array; False when the engine did not take it."""
+        """Submit one job or array, where the engine has hosts to one after another; False when nobody took it."""
+        while lot.choice not in self.refused and (host := self.host(lot)) is not None:
+            if self._send(lot, host, tasks, task):
+                return True
+            if not host:
+                break
+        return False
+
+    def resubmit(self, lot: Lot, numbers: Iterable[int]) -> None:
+        """Submit what nobody took when it was handed over: nothing was tried yet."""
+        if lot.way == "array":
+            self.launch(lot, 0)
+            return
+        for number in numbers:
+            if not self.submit(lot, 0, number):
+                break
+        self.name_jobs(lot)
+
+    def _send(self, lot: Lot, host: str, tasks: int, task: int | None) -> bool:
         choice, made = lot.choice, lot.engine
         words = () if task is None else (str(task),)
         python = choice.python or sys.executable
-        host = self.host(choice, lot)
-        if host is None:
-            return False
         job = Job(
             self.name, (python, "-m", "mt.pipeline.pilot", lot.bag.path, *words), lot.bag.out, self.world.home,
             choice.ask, tasks, self.most(choice) if tasks > self.most(choice) else 0, int(choice.notice), host,
         )  # fmt: skip
         path = os.path.join(lot.bag.path, f"job-{len(lot.subs)}.sh")
+        place, at = absences.Place(made.name, host), time.monotonic()
         try:
             with replacing(path) as name, open(name, "w", encoding="utf-8", errors="surrogateescape") as f:
                 f.write(made.text(job))
-            at = time.monotonic()
             answer = call(made.submit(job, path), seconds=_SUBMIT, env=self.env, cwd=lot.bag.path)
         except StoreError:
             raise
         except MtError as e:
-            return self._refuse(lot, e.what)
+            return self._refuse(lot, place, e.what)
         found = None if answer.status else re.search(made.job_id, answer.out, re.MULTILINE)
         if found is None:
-            return self._failed(lot, answer)
+            return self._failed(lot, place, answer, time.monotonic() - at)
         lot.submitted(found[1], tasks, at, task)
         lot.tries += 1
-        self.away = (0.0, 1.0)
+        self.absences.found(place)
         self.polls_of(lot).hurry()
         return True
 
-    def _failed(self, lot: Lot, answer: Answer) -> bool:
-        """An engine that cannot be reached is tried later; what it refuses it would refuse again."""
+    def _failed(self, lot: Lot, place: absences.Place, answer: Answer, took: float) -> bool:
+        """Who cannot be reached is tried later; what is refused would be refused again."""
         text = explain(lot.engine, answer)
         trouble = trouble_of(lot.engine, answer)
         if (trouble is None and answer.status) or (trouble is not None and not trouble.passing):
-            return self._refuse(lot, text)
-        _, pause = self.away
-        self.away = (time.monotonic() + pause, min(pause * 2, _AWAY))
-        lot.bag.log("trouble", what=text)
-        self.tell(f"{lot.engine.name}: {text}; trying again")
+            return self._refuse(lot, place, text)
+        self.absences.missed(place, took)
+        lot.bag.log("trouble", what=f"{place}: {text}" if place.host else text)
+        self.tell(f"{place}: {text}; trying again")
         return False
 
-    def _refuse(self, lot: Lot, text: str) -> bool:
-        comment = f"{lot.engine.name} did not take its job: {text}"
-        self.refused[lot.choice] = comment
-        lot.bag.log("refused", why=text)
-        self.tell(comment.replace("its job", "a job"))
+    def _refuse(self, lot: Lot, place: absences.Place, text: str) -> bool:
+        """Nothing more is submitted there; where there is nothing else, cases of this kind end."""
+        choice = lot.choice
+        bad = self.useless.setdefault(choice, set())
+        bad.add(place.host)
+        lot.bag.log("refused", why=f"{place}: {text}" if place.host else text)
+        if bad >= {host for host, _ in choice.hosts}:
+            self.refused[choice] = f"{choice.engine} did not take its job: {text}"
+        self.tell(f"{place} did not take a job: {text}", once=text.replace(place.host or " ", " "))
         return False
 
-    def host(self, choice: Choice, lot: Lot) -> str | None:
-        """The host for a job, where the engine does not choose one: the one with most room; None when all are full."""
+    def host(self, lot: Lot) -> str | None:
+        """The host for a job: the one with most room; None when all are full or away, "" where the engine chooses."""
+        choice = lot.choice
         if not choice.hosts:
-            return ""
+            return None if self.is_away(choice) else ""
         from mt.launchers.ssh import next_host
+
+        def away(name: str) -> bool:
+            return self.absences.away(absences.Place(choice.engine, name))
 
         busy: dict[str, int] = {}
         for one in (one for other in self.lots if other.choice == choice for one in other.open()):
             name = lot.engine.apart(one)
             busy[name] = busy.get(name, 0) + 1
-        return next_host(choice.hosts, busy) or None
+        bad = self.useless.get(choice, ())
+        return next_host([(name, n) for name, n in choice.hosts if name not in bad and not away(name)], busy) or None
 
     def name_jobs(self, lot: Lot) -> None:
         """Record the jobs of cases that are dealt out; those that have begun say more themselves."""
@@ -326,10 +355,10 @@ class Fleet:
             self.polls[name] = Polls(lot.engine, lot.choice.poll, self.env)
         return self.polls[name]
 
-    def tell(self, text: str) -> None:
-        """Say something once."""
-        if text not in self.said:
-            self.said.add(text)
+    def tell(self, text: str, once: str = "") -> None:
+        """Say something once, or one of what comes to the same."""
+        if (once or text) not in self.said:
+            self.said.add(once or text)
             say(text)
 
     # -- adopting -------------------------------------------------------------------------------
@@ -421,7 +450,7 @@ class Fleet:
         if lot.choice in self.refused:
             return rows + self._withdraw(lot, free, self.refused[lot.choice])
         stranded = {n: row for n, row in free.items() if lot.taker(n) is None}
-        if stranded and now >= self.away[0] and not self.cancelled:
+        if stranded and not self.is_away(lot.choice) and not self.cancelled:
             rows += self._again(lot, stranded)
         elif free and not lot.share:
             self._grow(lot, len(free), now)
@@ -452,7 +481,7 @@ class Fleet:
                 control.forget(path)
                 rows.append(_over(row, "KILLED", "KILLED", f"killed before it began: {by}"))
                 if lot.way != "pilot" and (job := lot.taker(number)):
-                    self.owed.setdefault(lot.engine.name, []).append(job)
+                    self.owe(lot.engine, [job])
         return rows
 
     def _withdraw(self, lot: Lot, free: Mapping[int, CaseRow], why: str) -> list[CaseRow]:
@@ -461,6 +490,9 @@ class Fleet:
 
     def _again(self, lot: Lot, stranded: Mapping[int, CaseRow]) -> list[CaseRow]:
         """No job will take these: submit more, unless that has not helped before."""
+        if lot.share and (unsent := [n for n in stranded if not lot.given(n)]):
+            self.resubmit(lot, unsent)
+            return []
         if lot.tries > lot.choice.lost:
             last = next((w for sub in reversed(lot.subs) for w in sub.over.values()), Word("", ""))
             said = last_line(lot.bag.out) or last.said or last.fate
@@ -488,7 +520,7 @@ class Fleet:
 
     def _grow(self, lot: Lot, free: int, now: float) -> None:
         """More pilots, when all that there are run and the rest would take them too long."""
-        if now - lot.grown < _GROW or now < self.away[0]:
+        if now - lot.grown < _GROW or self.is_away(lot.choice):
             return
         running = sum(1 for one in lot.open() if lot.word(one).fate == "running")
         if running < lot.jobs():
@@ -512,11 +544,13 @@ class Fleet:
         since = self.noticed.setdefault(row.key, now)
         if since == now:
             polls.hurry()
-        if not self.cancelled and polls.answered <= since and now - since < _WORD:
-            return None
         job = row.job.partition(":")[2]
+        last, before = polls.heard(job)
+        over = fates.is_over(lot.word(job))
+        if not (self.cancelled or over or before > since) and now - since < _WORD:
+            return None
         own = lot.way == "job" or (lot.way == "array" and lot.share >= lot.bag.count)
-        word = lot.word(job) if polls.answered > since else Word(fates.UNKNOWN, "")
+        word = lot.word(job) if over or last > since else Word(fates.UNKNOWN, "")
         return fates.ended(row, word, own=own, ours=self.cancelled)
 
     def unexplained(self, row: CaseRow) -> bool:
@@ -532,7 +566,7 @@ class Fleet:
         self.ready.clear()
         for lot in self.lots:
             lot.bag.say([{"stop": "cancelled by its controller"}])
-            self.owed.setdefault(lot.engine.name, []).extend(lot.roots())
+            self.owe(lot.engine, lot.roots())
         self._cancel_owed(at_once=True)
         for lot in self.lots:
             rows += self._back(lot, living, "KILLED", "cancelled before it began")
@@ -547,7 +581,7 @@ class Fleet:
             rows += self._back(lot, living, "n/a", "its run was stopped before it began")
             ended = {row.key for row in rows}
             if not any(key in living and key not in ended for key, _ in lot.orders.values()):
-                self.owed.setdefault(lot.engine.name, []).extend(lot.roots())
+                self.owe(lot.engine, lot.roots())
         return rows
 
     def _back(self, lot: Lot, living: Mapping[CaseKey, CaseRow], status: str, comment: str) -> list[CaseRow]:
@@ -555,23 +589,27 @@ class Fleet:
         free = {n: row for n, (key, _) in lot.orders.items() if (row := living.get(key)) and row.state == "LAUNCHED"}
         return [_over(row, "INCOMPLETE", status, comment) for n, row in free.items() if lot.bag.withdraw(n)]
 
+    def owe(self, made: Engine, jobs: Iterable[str]) -> None:
+        """Jobs that are to be cancelled, all of one place with one call."""
+        for job in jobs:
+            self.owed.setdefault(absences.Place(made.name, made.apart(job)), []).append(job)
+
     def _cancel_owed(self, *, at_once: bool = False) -> None:
-        """Cancel jobs; what the engine could not do now is tried again with the next looks."""
-        now = time.monotonic()
-        for name, jobs in list(self.owed.items()):
-            if not jobs or (now < self.away[0] and not at_once):
+        """Cancel jobs; what could not be done now is tried again with the next looks."""
+        for place, jobs in list(self.owed.items()):
+            if self.absences.away(place) and not at_once:
                 continue
-            made = engine(name)
+            made, at = engine(place.engine), time.monotonic()
             answers = [call(argv, seconds=_SUBMIT, env=self.env) for argv in made.cancel(list(dict.fromkeys(jobs)))]
             bad = next((a for a in answers if a.status and (t := trouble_of(made, a)) and t.passing), None)
             for lot in self.lots:
-                if lot.engine.name == name and set(lot.roots()) & set(jobs):
-                    lot.bag.log("cancelled", jobs=[j for j in jobs if j in lot.roots()])
+                if lot.engine.name == place.engine and (ours := set(lot.roots()).intersection(jobs)):
+                    lot.bag.log("cancelled", jobs=sorted(ours))
             if bad is None:
-                del self.owed[name]
+                del self.owed[place]
                 continue
-            self.away = (now + self.away[1], min(self.away[1] * 2, _AWAY))
-            self.tell(f"{name} could not be told to end the jobs: {explain(made, bad)}; trying again")
+            self.absences.missed(place, time.monotonic() - at)
+            self.tell(f"{place} could not be told to end the jobs: {explain(made, bad)}; trying again")
 
     def no_more(self) -> None:
         """Nothing new will come, as far as is known: pilots may leave when nothing is free."""
@@ -591,7 +629,7 @@ class Fleet:
         for lot in self.lots:
             idle = [one for one in lot.open() if lot.word(one).fate not in ("running", "suspended")]
             if idle and not lot.orders and not self.cancelled:
-                self.owed.setdefault(lot.engine.name, []).extend(lot.roots())
+                self.owe(lot.engine, lot.roots())
         self._cancel_owed(at_once=True)
         for polls in self.polls.values():
             polls.stop()

@@ -17,8 +17,9 @@ from mt.pipeline.bag import Bag, Entry, Reader
 from mt.pipeline.fates import GONE, is_over
 from mt.pipeline.polls import Seen
 
-#: answered queries, and seconds after the submission, after which a job that is not listed is gone
-_MISSED, APPEARS = 2, 10.0
+#: answered queries, and of the shortest pauses between two of them after the submission (10 s where nothing is said
+#: of them), after which a job that is not listed is gone
+_MISSED, _APPEARS = 2, 5
 
 
 class Submission:
@@ -118,6 +119,10 @@ class Lot:
                     return one
         return None
 
+    def given(self, number: int) -> bool:
+        """Whether a job was accepted for the share of this order, whatever became of it."""
+        return any(sub.task is None or sub.task == number % self.share for sub in self.subs)
+
     def word(self, job: str) -> Word:
         """What was said of a job last."""
         return self.words.get(job, Word("", ""))
@@ -141,7 +146,7 @@ class Lot:
     def _missing(self, sub: Submission, one: str, now: float) -> Word | None:
         """A job that was asked for and is not listed: gone when that stays so."""
         missed = sub.missed[one] = sub.missed.get(one, 0) + 1
-        if missed < _MISSED or (one not in sub.seen and now - sub.at < APPEARS):
+        if missed < _MISSED or (one not in sub.seen and now - sub.at < _APPEARS * self.choice.poll[0]):
             return None
         return Word(GONE, "" if one in sub.seen else "accepted and never listed")
 

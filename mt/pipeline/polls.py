@@ -2,7 +2,8 @@
 
 The pause between two queries grows while nothing changes (features.md B20).  A
 query that fails, hangs or answers rubbish says nothing: the jobs are as they
-were, and nobody counts as gone because of it.
+were, and nobody counts as gone because of it.  Of jobs that are not listed any
+more the engine's memory is asked, where it has one: it tells how they ended.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from mt.errors import MtError
-from mt.launchers.base import Argv, Engine, Unreadable, Word
+from mt.launchers.base import OVER, Argv, Engine, Unreadable, Word
 from mt.launchers.calling import Answer, Asking, explain, fits
 
 #: seconds after which a query has failed
@@ -42,10 +43,18 @@ class Polls:
         self.pause = self.first
         self.due = clock() + self.first
         self.trouble = ""
-        self.answered = 0.0  # when the last query began that was answered
+        self._heard: dict[str, tuple[float, float]] = {}
         self._asking: Asking | None = None
         self._groups: list[list[str]] = []
         self._began = 0.0
+        self._seen: Seen | None = None  # while the engine's memory is asked for what is not in it
+
+    def heard(self, job: str) -> tuple[float, float]:
+        """When the last two queries began that were answered for a job; 0 for none, and for what is no job."""
+        try:
+            return self._heard.get(self.engine.apart(job), (0.0, 0.0))
+        except MtError:
+            return 0.0, 0.0
 
     def hurry(self) -> None:
         """Somebody waits for the answer: ask soon."""
@@ -65,14 +74,12 @@ class Polls:
             if ids:
                 self._start(name, ids, now)
             return None
-        try:
-            answers = self._asking.done()
-        except MtError as e:
-            answers, self.trouble, self._asking = None, e.what, None
+        answers = self._asking.done()
         if answers is None:
             return None
         self._asking = None
-        return self._read(answers)
+        seen, self._seen = self._seen, None
+        return self._told(seen, answers[0]) if seen else self._remember(self._read(answers))
 
     def stop(self) -> None:
         """End a query that is under way."""
@@ -110,7 +117,28 @@ class Polls:
                 self.trouble = f"cannot understand what '{self.engine.programs[-1]}' says: {e}"
                 continue
             asked.update(group)
-        if not asked:
-            return None
-        self.answered = self._began
-        return Seen(words, frozenset(asked), self._began)
+        for place in {self.engine.apart(one) for one in asked}:
+            self._heard[place] = (self._began, self._heard.get(place, (0.0, 0.0))[0])
+        return Seen(words, frozenset(asked), self._began) if asked else None
+
+    def _remember(self, seen: Seen | None) -> Seen | None:
+        """An answer, unless jobs are not in it of which the engine's memory can tell: that is asked first."""
+        missing = sorted(seen.asked.difference(seen.words)) if seen else []
+        if seen is None or not missing or self.engine.past is None:
+            return seen
+        try:
+            self._asking, self._seen = Asking([self.engine.past(missing)], seconds=LIMIT, env=self.env), seen
+        except MtError:
+            return seen
+        return None
+
+    def _told(self, seen: Seen, answer: Answer) -> Seen:
+        """An answer with what the engine's memory says of jobs that are not listed; it may know nothing of them yet."""
+        if answer.status or self.engine.read_past is None:
+            return seen
+        try:
+            past = self.engine.read_past(answer.out)
+        except Unreadable:
+            return seen
+        known = {one: word for one, word in past.items() if word.fate in OVER}
+        return seen._replace(words={**known, **seen.words})
