@@ -31,7 +31,8 @@ from mt.pipeline.bag import Bag, Claim, Entry, Reader, Terms, token_of
 from mt.pipeline.case import Interrupt, Order, Setup
 from mt.pipeline.worker import Worker
 
-#: seconds that we wait for a signal of our own after one has ended a step: engines send it to all of a job
+#: seconds that we wait for a signal of our own after a step has failed: engines send it to all of a job, and a shell
+#: or make that sees its child end first says that it failed
 _DOUBT = 0.3
 #: seconds between two looks for more orders, at first and at most
 _SOON, _LATE = 0.05, 0.5
@@ -184,7 +185,7 @@ class Pilot(Worker):
         return self.cancelled
 
     def doubt(self) -> Interrupt | None:
-        """A step was ended by a signal: an engine that ends a job sends it to us as well."""
+        """A step has failed: an engine that ends a job sends its signal to us as well."""
         if not self.cancelled:
             self.rest(_DOUBT)
         return self.cancelled

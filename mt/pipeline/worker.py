@@ -93,7 +93,7 @@ class Worker:
         return self.cancelled
 
     def doubt(self) -> Interrupt | None:
-        """A step was ended by a signal: were we meant too?"""
+        """A step has failed: was a signal sent to all of us to blame?"""
         return None
 
     def beat(self) -> None:
