@@ -203,6 +203,8 @@ class RunDesk:
                 return None  # `told` finds it
             history.end_leftovers([last])
             return self.fleet.blame(last) if self.fleet and last.token else history.interrupted(last)
+        if self.fleet and row.token and self.fleet.is_over(row) and not self.shows_life(look.journals(row)):
+            return self.fleet.blame(row)  # a host that is cut off holds its locks, and says nothing any more
         if health.word == "silent" and not self.shows_life(look.journals(row)):
             return history.lost(row, f"none for {self.patience:g} s, {health.evidence}")
         return None

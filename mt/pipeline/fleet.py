@@ -30,7 +30,7 @@ from mt.launchers.words import Choice, over
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import absences, control, fates, ways
 from mt.pipeline.absences import Absences
-from mt.pipeline.bag import Bag, Entry, Terms, bags_of, order_of, token_of
+from mt.pipeline.bag import CLAIMS, Bag, Entry, Terms, bags_of, order_of, token_of
 from mt.pipeline.case import Order, Setup
 from mt.pipeline.jobs import job_name
 from mt.pipeline.lots import Lot, Share, last_line
@@ -378,7 +378,19 @@ class Fleet:
                 self.where[row.key] = Place(lot, named[1])
             elif row.state == "LAUNCHED" and self._take_back(*named):
                 orphans.append(row)
+        self._settle(found)
         return orphans
+
+    def _settle(self, found: dict[str, Lot | None]) -> None:
+        """See to it that nothing runs of earlier bags but what is adopted, and that their idle jobs leave."""
+        for entry in _bags_left(bags_of(self.world.root, self.world.setup.run_id)):
+            if entry not in found:
+                found[entry] = self._found(entry)
+        for lot in filter(None, found.values()):
+            ours = {number for place, number in self.where.values() if place is lot}
+            for number in lot.orders.keys() - ours - lot.bag.taken():
+                lot.bag.withdraw(number)
+            lot.orders = {number: share for number, share in lot.orders.items() if number in ours}
 
     def _take_back(self, name: str, number: int) -> bool:
         """Whether an order that cannot be adopted will not run: it was never in its bag, or we have withdrawn it."""
@@ -551,7 +563,14 @@ class Fleet:
             return None
         own = lot.way == "job" or (lot.way == "array" and lot.share >= lot.bag.count)
         word = lot.word(job) if over or last > since else Word(fates.UNKNOWN, "")
+        if row.state == "RUNNING":
+            lot.bag.say([{"revoke": place.number}])  # should its worker come back, from a host that was cut off
         return fates.ended(row, word, own=own, ours=self.cancelled)
+
+    def is_over(self, row: CaseRow) -> bool:
+        """Whether the engine says that the job of a running case is over, whatever the case itself says."""
+        place = self.where.get(row.key)
+        return place is not None and fates.is_over(place.lot.word(row.job.partition(":")[2]))
 
     def unexplained(self, row: CaseRow) -> bool:
         """Whether an ended case was ended by its engine, whose word is wanted."""
@@ -642,6 +661,14 @@ def _ask(fields: Mapping[str, Any]) -> Ask:
     """What a job asked, as the log of its bag tells."""
     known = {name: value for name, value in fields.items() if name in Ask._fields}
     return Ask(**{**known, "flags": tuple(known.get("flags", ()))})
+
+
+def _bags_left(above: str) -> list[str]:
+    """The names of bags that no controller has tidied up."""
+    try:
+        return sorted(name for name in os.listdir(above) if os.path.isdir(os.path.join(above, name, CLAIMS)))
+    except OSError:
+        return []
 
 
 def _open(lots: Sequence[Lot]) -> list[str]:
