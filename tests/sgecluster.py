@@ -91,6 +91,8 @@ class Grid:
         self.lab = Lab(self.home / "hosts", lasting=lasting)
         self.root = self.home / "sge"
         self.spool = self.home / "spool"
+        self.names: Sequence[str] = ()
+        self.keep: Sequence[Path] = ()
 
     # -- what it is
 
@@ -119,7 +121,7 @@ class Grid:
             raise LabError(f"{words[0]} on {host} gives no answer within {timeout:g} s") from None
 
     def run(self, *words: str, host: str = "", timeout: float = 30) -> str:
-        """Run a command on a host, that of the qmaster if none is said, and give what it printed; LabError if it fails."""
+        """Run a command on a host (default: the master) and give what it printed; LabError when it fails."""
         done = self.tried(host or self.master, *words, timeout=timeout)
         if done.returncode:
             raise LabError(f"{' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
@@ -145,8 +147,9 @@ class Grid:
         shutil.rmtree(self.root, ignore_errors=True)
         shutil.rmtree(self.spool, ignore_errors=True)
         runs = runs or names[1:] or names
+        self.names, self.keep = names, [self.home, *keep]
         try:
-            self.lab.up(*names, keep=[self.home, *keep])
+            self.lab.up(*names, keep=self.keep)
             self._write(names, runs)
             self.start_master()
             self.start_execds(*runs)
@@ -236,6 +239,23 @@ class Grid:
     def cut(self, host: str) -> None:
         """Pull the cable of a host."""
         self.lab.cut(host)
+
+    def crash(self, host: str) -> None:
+        """Power off."""
+        self.lab.crash(host)
+
+    def mend(self) -> None:
+        """Plug in all cables, have every daemon run, and leave no job in the queue."""
+        for name in [name for name in self.names if not self.lab.pid(name)]:
+            self.lab.up(name, keep=self.keep)
+            self.start_execds(name)
+        for name in self.names:
+            self.lab.heal(name)
+        if self.tried(self.master, "pgrep", "sge_qmaster").returncode:
+            self.start_master()
+        if self.listed():
+            self.tried(self.master, "qdel", "-f", "-u", "*")
+        until(lambda: not any(self.instances().values()) and not self.listed(), 60, "all is well again")
 
     def heal(self, host: str) -> None:
         """Plug it in, and wait until every host runs jobs again."""
