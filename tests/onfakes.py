@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from pathlib import Path
 
@@ -13,6 +11,8 @@ from onslurm import OnEngine
 from slurmcluster import until
 from sshlab import SshLab
 from testarea import Area
+
+from mt.launchers import engine as table
 
 #: engine of mt -> fake
 FAKES = {"lsf": "lsf", "pbs": "openpbs", "torque": "torque", "sge": "sge", "htcondor": "htcondor"}
@@ -30,6 +30,21 @@ class OnFake(OnEngine):
         self.launcher = f"{engine} {QUICK}"
         self.commands = fake.bin
         area.env["PATH"] = f"{fake.bin}:{area.env['PATH']}"
+
+    def watched(self) -> OnFake:
+        """From now on it is counted how often each of the commands is called."""
+        for program in table(self.engine).programs:
+            self.instead(program, 'real "$@"')
+        return self
+
+    def calls_of(self, kind: str) -> int:
+        """How often mt has called the command that submits, polls or cancels."""
+        return self.called(table(self.engine).programs[("submit", "poll", "cancel").index(kind)])
+
+    def wait_calls(self, kind: str, more: int, seconds: float = 30) -> None:
+        """Wait until mt has called the command that submits, polls or cancels so many times more."""
+        wanted = self.calls_of(kind) + more
+        until(lambda: self.calls_of(kind) >= wanted, seconds, f"{more} more calls to {kind}")
 
     def by(self, way: str, more: str = "") -> str:
         """The text of a launcher that hands cases over in one way."""
@@ -66,16 +81,3 @@ def ended(process: subprocess.Popen[str], seconds: float = 60) -> tuple[int, str
     _, err = process.communicate(timeout=seconds)
     assert "Traceback" not in err, err
     return process.returncode, err
-
-
-def interrupt(process: subprocess.Popen[str]) -> None:
-    """One Ctrl-C, as soon as an earlier one was taken note of."""
-
-    def taken() -> bool:
-        pending = next(
-            (line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line[:7] == "SigPnd:"), ""
-        )
-        return int(pending.split()[1] or "0", 16) == 0 if pending else True
-
-    until(taken, 10, "an interrupt is taken note of")
-    os.kill(process.pid, signal.SIGINT)

@@ -228,22 +228,24 @@ class Fleet:
     def launch(self, lot: Lot, many: int) -> None:
         """Submit the jobs of a lot: one for each order, an array, or so many pilots."""
         if lot.way == "job":
-            for task in range(lot.share):
-                if not self.submit(lot, 0, task):
-                    return
+            self._submit_each(lot, [(0, task) for task in range(lot.share)])
         elif lot.way == "array":
-            if self.submit(lot, lot.share):
-                self.name_jobs(lot)
-            return
+            self._submit_each(lot, [(lot.share, None)])
         elif lot.engine.task_number[0]:
-            self.submit(lot, many)
-            return
+            self._submit_each(lot, [(many, None)])
         else:
-            for _ in range(many):
-                if not self.submit(lot, 0):
-                    return
-        if lot.way == "job":
-            self.name_jobs(lot)
+            self._submit_each(lot, [(0, None)] * many)
+
+    def _submit_each(self, lot: Lot, jobs: Sequence[tuple[int, int | None]]) -> None:
+        """Submit one after another, until one is not taken."""
+        before = len(lot.subs)
+        for tasks, task in jobs:
+            if not self.submit(lot, tasks, task):
+                break
+        if len(lot.subs) > before:
+            lot.tries += 1
+            if lot.share:
+                self.name_jobs(lot)
 
     def submit(self, lot: Lot, tasks: int, task: int | None = None) -> bool:
         """Submit one job or array, where the engine has hosts to one after another; False when nobody took it."""
@@ -256,13 +258,7 @@ class Fleet:
 
     def resubmit(self, lot: Lot, numbers: Iterable[int]) -> None:
         """Submit what nobody took when it was handed over: nothing was tried yet."""
-        if lot.way == "array":
-            self.launch(lot, 0)
-            return
-        for number in numbers:
-            if not self.submit(lot, 0, number):
-                break
-        self.name_jobs(lot)
+        self._submit_each(lot, [(lot.share, None)] if lot.way == "array" else [(0, number) for number in numbers])
 
     def _send(self, lot: Lot, host: str, tasks: int, task: int | None) -> bool:
         choice, made = lot.choice, lot.engine
@@ -286,7 +282,6 @@ class Fleet:
         if found is None:
             return self._failed(lot, place, answer, time.monotonic() - at)
         lot.submitted(found[1], tasks, at, task)
-        lot.tries += 1
         self.absences.found(place)
         self.polls_of(lot).hurry()
         return True
@@ -505,30 +500,39 @@ class Fleet:
         if lot.share and (unsent := [n for n in stranded if not lot.given(n)]):
             self.resubmit(lot, unsent)
             return []
+        if lot.share:
+            return self._share_again(lot, stranded)
         if lot.tries > lot.choice.lost:
-            last = next((w for sub in reversed(lot.subs) for w in sub.over.values()), Word("", ""))
-            said = last_line(lot.bag.out) or last.said or last.fate
-            text = f"jobs of {lot.engine.name} end before they take a case" + (f": {said}" if said else "")
-            self.tell(f"{text}; see {lot.bag.out}")
-            return self._withdraw(lot, stranded, text)
-        if not lot.share:
-            secs = self.mean(lot.choice, ())
-            self.launch(lot, ways.pilots(len(stranded), secs, self.most(lot.choice)))
-            return []
+            return self._hopeless(
+                lot, stranded, next((w for sub in reversed(lot.subs) for w in sub.over.values()), None)
+            )
+        secs = self.mean(lot.choice, ())
+        self.launch(lot, ways.pilots(len(stranded), secs, self.most(lot.choice)))
+        return []
+
+    def _share_again(self, lot: Lot, stranded: Mapping[int, CaseRow]) -> list[CaseRow]:
+        """Cases whose own jobs are over before they took them go into new bags, or end when that does not help."""
         rows = []
         for number, row in stranded.items():
-            self.tries[row.key] = self.tries.get(row.key, 0) + 1
-            if self.tries[row.key] > lot.choice.lost:
-                word = lot.word(next(iter(lot.subs[-1].ids), "")) if lot.subs else Word("", "")
-                said = last_line(lot.bag.out) or word.said or word.fate
-                rows += self._withdraw(
-                    lot, {number: row}, f"its jobs of {lot.engine.name} end before they begin: {said}"
-                )
+            word = lot.word(lot.given(number))
+            tries = self.tries[row.key] = self.tries.get(row.key, 0) + 1
+            if word.fate == "cancelled" and lot.sole and lot.bag.withdraw(number):
+                job = f"{lot.engine.name}:{lot.given(number)}"
+                rows.append(fates.ended(row._replace(job=job), word, own=True, ours=False))
+            elif tries > lot.choice.lost:
+                rows += self._hopeless(lot, {number: row}, word)
             elif lot.bag.withdraw(number):
                 entry = lot.orders.pop(number).entry
                 self.where.pop(row.key)
                 self.take(order_in(entry)._replace(gen=row.gen), lot.choice)
         return rows
+
+    def _hopeless(self, lot: Lot, orders: Mapping[int, CaseRow], word: Word | None) -> list[CaseRow]:
+        """Jobs were submitted for these again and again, and none has begun one."""
+        said = last_line(lot.bag.out) or (word and (word.said or word.fate)) or ""
+        text = f"jobs of {lot.engine.name} end before they take a case" + (f": {said}" if said else "")
+        self.tell(f"{text}; see {lot.bag.out}", once=text)
+        return self._withdraw(lot, orders, text)
 
     def _grow(self, lot: Lot, free: int, now: float) -> None:
         """More pilots, when all that there are run and the rest would take them too long."""
@@ -561,11 +565,10 @@ class Fleet:
         over = fates.is_over(lot.word(job))
         if not (self.cancelled or over or before > since) and now - since < _WORD:
             return None
-        own = lot.way == "job" or (lot.way == "array" and lot.share >= lot.bag.count)
         word = lot.word(job) if over or last > since else Word(fates.UNKNOWN, "")
         if row.state == "RUNNING":
             lot.bag.say([{"revoke": place.number}])  # should its worker come back, from a host that was cut off
-        return fates.ended(row, word, own=own, ours=self.cancelled)
+        return fates.ended(row, word, own=lot.sole, ours=self.cancelled)
 
     def is_over(self, row: CaseRow) -> bool:
         """Whether the engine says that the job of a running case is over, whatever the case itself says."""

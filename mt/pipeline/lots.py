@@ -58,7 +58,7 @@ class Lot:
         self.orders: dict[int, Share] = {}
         self.subs: list[Submission] = []
         self.words: dict[str, Word] = {}
-        self.tries = 0  # submissions since anything of the lot has begun
+        self.tries = 0  # times that jobs were submitted since anything of the lot has begun
         self.grown = time.monotonic()
         self.closed = False
 
@@ -111,17 +111,27 @@ class Lot:
         """The id of an open job that will take this order; None when there is none (any more)."""
         if not self.share:
             return next(self.open(), None)
+        mine = number % self.share
         for sub in reversed(self.subs):
-            mine = sub.task if sub.task is not None else number % self.share
-            if mine == number % self.share:
-                one = sub.ids[0] if sub.task is not None else sub.ids[mine] if mine < len(sub.ids) else None
-                if one is not None and one not in sub.over:
-                    return one
+            one = sub.ids[0] if sub.task == mine else "" if sub.task is not None else next(iter(sub.ids[mine:]), "")
+            if one and one not in sub.over:
+                return one
         return None
 
-    def given(self, number: int) -> bool:
-        """Whether a job was accepted for the share of this order, whatever became of it."""
-        return any(sub.task is None or sub.task == number % self.share for sub in self.subs)
+    @property
+    def sole(self) -> bool:
+        """Whether each job or task has one order only, so that what ends it has to do with that."""
+        return self.way == "job" or (self.way == "array" and self.share >= self.bag.count)
+
+    def given(self, number: int) -> str:
+        """The id of the last job that was accepted for this order, whatever became of it; empty when none was."""
+        mine = number % self.share
+        for sub in reversed(self.subs):
+            if sub.task == mine:
+                return sub.ids[0]
+            if sub.task is None and mine < len(sub.ids):
+                return sub.ids[mine]
+        return ""
 
     def word(self, job: str) -> Word:
         """What was said of a job last."""
