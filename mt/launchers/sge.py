@@ -29,7 +29,8 @@ FAILURES: Mapping[int, str] = {
 }  # fmt: skip
 _STATE = re.compile(r"[A-Za-z]{1,12}")
 _ACCOUNT = re.compile(r"^([a-z_]+) +(.*?) *$", re.MULTILINE)
-_KILLED = 137  # what a shell reports after KILL
+#: what a shell reports after KILL, TERM, and USR2, which comes before KILL with `-notify`
+_KILLED = (137, 143, 140)
 
 _TROUBLES = (
     Trouble(r"only \d+ jobs are allowed|too many jobs|max_u?_?jobs|job limit",
@@ -38,11 +39,11 @@ _TROUBLES = (
             "the credential is not accepted: renew it (kinit), or sge_ca"),
     Trouble(r"commlib|unable to (contact|send message to|connect to) qmaster|cannot reach|got (read|select) error"
             r"|connection refused|qmaster.*(not running|timeout)", "the qmaster is away: qping", passing=True),
-    Trouble(r"SGE_ROOT|SGE_CELL|settings\.c?sh", "Grid Engine is not set up here: source its settings.sh"),
+    Trouble(r"SGE_ROOT|SGE_CELL|cell directory|settings\.c?sh", "Grid Engine is not set up here: source its settings.sh"),
     Trouble(r"parallel environment|\bPE\b", "which parallel environments there are: qconf -spl; flags='-pe NAME 4'"),
     Trouble(r"unknown queue|queue .*(does not exist|not known)|cluster queue", "which queues there are: qconf -sql"),
     Trouble(r"project|access denied to|account", "which projects there are: qconf -sprjl"),
-    Trouble(r"max_aj_tasks|only \d+ tasks|tasks? .*(allowed|range)", "how large arrays may be: qconf -sconf"),
+    Trouble(r"max_aj_tasks|(only|more than) \d+ tasks|invalid task id|tasks? .*(allowed|range)", "how large arrays may be: qconf -sconf"),
     Trouble(r"no suitable queues|unknown resource|cannot run in|offers only|exceed|resource quota|h_rt|h_vmem|limit",
             "what queues and hosts offer: qconf -sq QUEUE, qhost, qquota"),
     Trouble(r"not allowed|permission|denied|no (permission|access)", "you may not submit there: qconf -sul"),
@@ -135,7 +136,7 @@ def _ended(fields: Mapping[str, str]) -> Word:
     host = fields.get("hostname", "")
     if failed:
         fate = "out-of-memory" if _outgrown(fields) else FAILURES.get(failed, "failed")
-        fate = "failed" if fate == "cancelled" and status not in (_KILLED, 143) else fate
+        fate = "failed" if fate == "cancelled" and status not in _KILLED else fate
         return Word(fate, f"failed {' '.join(fields['failed'].split())}", host)
     return Word("failed" if status else "done", f"exit_status {status}", host)
 

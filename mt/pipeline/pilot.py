@@ -89,6 +89,7 @@ class Pilot(Worker):
         self.reader = Reader(bag)
         self.began = time.monotonic()
         self.leaving = False
+        self.ended_by = 0  # the signal that told us to end
         self.number = -1
         self.entry = Entry([], 0.0, 0.0)
         self.dress = self.dressed
@@ -217,6 +218,7 @@ class Pilot(Worker):
 
         def told(sig: int, frame: object) -> None:
             if sig in ends:
+                self.ended_by = sig
                 self.cancel(TOLD)
             self.leaving = True
             try:
@@ -254,6 +256,9 @@ def main(path: str, share: str = "") -> int:
         pilot = Pilot(bag, terms, job, task, journal, setup)
         pilot.obey()
         pilot.fly()
+    if pilot.ended_by:  # as any job would: Grid Engine knows by nothing else that it has deleted a job
+        signal.signal(pilot.ended_by, signal.SIG_DFL)
+        os.kill(os.getpid(), pilot.ended_by)
     return 0
 
 

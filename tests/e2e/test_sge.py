@@ -102,7 +102,8 @@ def test_what_waits_says_why(on: OnGrid) -> None:
         until(lambda: {row["state"] for row in on.area.rows("jobs", *IN)} == {"queued"}, 30, "they are known to wait")
         (row,) = on.area.rows("why", "one/a", *IN)
         said = f"{row['answer']} {row['because']}"
-        assert "qw" in said and "mem_free" in said, said
+        assert "qw" in said and f"qstat -j {on.job_of('one/a')}" in said, said
+        assert "mem_free" in on.grid.run("qstat", "-j", on.job_of("one/a"))
         interrupt(run)
         interrupt(run)
         ended(run)
@@ -167,12 +168,22 @@ def test_a_killed_controller_costs_no_result(on: OnGrid, way: str) -> None:
 def test_a_queue_that_is_not_there_is_one_clear_line(on: OnGrid) -> None:
     on.cases("one", "a b c")
     done = on.run(launcher="sge queue=nosuch")
-    said = [line for line in clear(done).splitlines() if "nosuch" in line]
+    said = [line for line in clear(done).splitlines() if "nosuch" in line and "INFRA" not in line]
     assert done.status != 0 and len(said) == 1, done
     assert 'job was rejected because job requests unknown queue "nosuch"' in said[0].lower(), said
     assert not on.noted("begin")
     assert on.run().status == 0
     on.proper()
+
+
+def test_a_job_that_outlives_its_time_is_killed(on: OnGrid) -> None:
+    """By the notice that comes before KILL, so that a case ends as it should, and Grid Engine says why."""
+    on.cases("one", do=on.hold, more="[requirements]\ntime 5s\n")
+    done = on.run(launcher=on.by("job"))
+    assert done.status == 1, done
+    on.proper({"one": "KILLED"})
+    (row,) = on.rows()
+    assert "more time than it had asked for" in row["comment"] and on.noted("begin") == {"one": 1}, row
 
 
 # -- hosts, cables, daemons
