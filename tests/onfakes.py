@@ -50,6 +50,10 @@ class OnFake(OnEngine):
         """The text of a launcher that hands cases over in one way."""
         return f"{self.launcher} submit={way} {more}".strip()
 
+    def cancel(self, job: str) -> None:
+        """Somebody ends a job."""
+        subprocess.run([self.fake.bin / table(self.engine).programs[2], job], env=self.fake.env, check=True)
+
     def queue(self) -> list[str]:
         """What waits or runs, as far as the engine has not lost it."""
         return [f"{row.id} {row.task} {row.state}" for row in self.fake.jobs() if row.state in (PENDING, RUNNING)]
@@ -81,3 +85,10 @@ def ended(process: subprocess.Popen[str], seconds: float = 60) -> tuple[int, str
     _, err = process.communicate(timeout=seconds)
     assert "Traceback" not in err, err
     return process.returncode, err
+
+
+def heard(process: subprocess.Popen[str], text: str) -> None:
+    """Wait until a command has said something; nothing is said at once."""
+    assert process.stderr is not None
+    while text and text not in (line := process.stderr.readline()):
+        assert line, f"it never said '{text}'"
