@@ -103,6 +103,7 @@ class Fleet:
         self.absences = Absences()
         self.useless: dict[Choice, set[str]] = {}  # hosts that refuse such jobs
         self.noticed: dict[CaseKey, float] = {}  # when we began to wait for a word, or for the begin of a claimed case
+        self.puzzles: set[tuple[str, str]] = set()  # jobs that are gone, while their end has not been told yet
         self.reviewed = 0.0
         self.cancelled = False
         self.last = False
@@ -305,7 +306,8 @@ class Fleet:
         lot.bag.log("refused", why=f"{place}: {text}" if place.host else text)
         if bad >= {host for host, _ in choice.hosts}:
             self.refused[choice] = f"{choice.engine} did not take its job: {text}"
-        self.tell(f"{place} did not take a job: {text}", once=text.replace(place.host or " ", " "))
+        same = re.sub(rf"(?<![\w.-]){re.escape(place.host)}(?![\w.-])", "", text) if place.host else text
+        self.tell(f"{place} did not take a job: {text}", once=same)
         return False
 
     def host(self, lot: Lot) -> str | None:
@@ -428,11 +430,13 @@ class Fleet:
         """Ask the engines if it is time, and see to cases whose jobs cannot run them; gives rows that end cases."""
         for name, polls in self.polls.items():
             mine = [lot for lot in self.lots if lot.engine.name == name]
-            seen = polls.step(self.name, partial(_open, mine))
+            seen = polls.step(self.name, partial(self._to_ask, mine))
             if polls.trouble:
                 self.tell(f"{name} cannot be asked: {polls.trouble}; jobs go on, asking again")
             if seen is not None and any([lot.hear(seen) for lot in mine]):
                 polls.freshen()
+                for lot in mine if polls.engine.stuck else ():
+                    self.owe(lot.engine, lot.stuck(seen))
         self._cancel_owed()
         now = time.monotonic()
         if now - self.reviewed < _REVIEW:
@@ -566,9 +570,18 @@ class Fleet:
         if not (self.cancelled or over or before > since) and now - since < _WORD:
             return None
         word = lot.word(job) if over or last > since else Word(fates.UNKNOWN, "")
+        if word.fate == fates.GONE and now - since < lot.engine.late and not self.cancelled:
+            self.puzzles.add((lot.engine.name, job))
+            return None  # how it ended is known soon
+        self.puzzles.discard((lot.engine.name, job))
         if row.state == "RUNNING":
             lot.bag.say([{"revoke": place.number}])  # should its worker come back, from a host that was cut off
         return fates.ended(row, word, own=lot.sole, ours=self.cancelled)
+
+    def _to_ask(self, lots: Sequence[Lot]) -> list[str]:
+        """The ids of all jobs of some lots that may still run or begin, or of which more is to be known."""
+        ids, names = _open(lots), {lot.engine.name for lot in lots}
+        return [*ids, *(job for name, job in self.puzzles if name in names and job not in ids)]
 
     def is_over(self, row: CaseRow) -> bool:
         """Whether the engine says that the job of a running case is over, whatever the case itself says."""
