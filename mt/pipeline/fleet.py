@@ -311,7 +311,10 @@ class Fleet:
         return False
 
     def host(self, lot: Lot) -> str | None:
-        """The host for a job: the one with most room; None when all are full or away, "" where the engine chooses."""
+        """The host for a job: the one with most room; None when all are full or away, "" where the engine chooses.
+
+        A slot is one for all kinds of cases, so pilots of others that have nothing to do make room.
+        """
         choice = lot.choice
         if not choice.hosts:
             return None if self.is_away(choice) else ""
@@ -321,11 +324,25 @@ class Fleet:
             return self.absences.away(absences.Place(choice.engine, name))
 
         busy: dict[str, int] = {}
-        for one in (one for other in self.lots if other.choice == choice for one in other.open()):
+        for one in (one for other in self.lots if other.engine.name == choice.engine for one in other.open()):
             name = lot.engine.apart(one)
             busy[name] = busy.get(name, 0) + 1
         bad = self.useless.get(choice, ())
-        return next_host([(name, n) for name, n in choice.hosts if name not in bad and not away(name)], busy) or None
+        there = [(name, n) for name, n in choice.hosts if name not in bad and not away(name)]
+        found = next_host(there, busy)
+        if there and not found:
+            self._make_room(lot)
+        return found or None
+
+    def _make_room(self, wanting: Lot) -> None:
+        """Close bags of the same engine in which nothing is free, so that pilots that wait for more leave."""
+        for lot in self.lots:
+            if lot is wanting or lot.engine.name != wanting.engine.name or lot.share or lot.closed:
+                continue
+            if not set(lot.orders) - lot.bag.taken():
+                lot.bag.say([{"closed": True}])
+                lot.closed = True
+                self.polls_of(lot).hurry()
 
     def name_jobs(self, lot: Lot) -> None:
         """Record the jobs of cases that are dealt out; those that have begun say more themselves."""
@@ -423,6 +440,7 @@ class Fleet:
         if row.secs:
             total, n = self.spent.get(place.lot.choice, (0.0, 0))
             self.spent[place.lot.choice] = (total + row.secs, n + 1)
+        place.lot.leave(place.number, row.job.partition(":")[2])
         place.lot.orders.pop(place.number, None)
         place.lot.tries = 0
 

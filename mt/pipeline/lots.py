@@ -7,7 +7,7 @@ of it into the bag's log, so that the next controller finds it there.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from mt.launchers.base import Engine, Word
@@ -15,6 +15,7 @@ from mt.launchers.words import Choice
 from mt.model import CaseKey
 from mt.pipeline.bag import Bag, Entry, Reader
 from mt.pipeline.fates import GONE, is_over
+from mt.pipeline.jobs import LEFT
 from mt.pipeline.polls import Seen
 
 #: answered queries, and of the shortest pauses between two of them after the submission (10 s where nothing is said
@@ -145,6 +146,7 @@ class Lot:
                 word = seen.words.get(one)
                 if word is None and one in seen.asked and one not in sub.over:
                     word = self._missing(sub, one, seen.began)
+                    changed = changed or sub.missed[one] < _MISSED  # the next look will tell
                 elif word is not None:
                     sub.seen.add(one)
                     sub.missed.pop(one, None)
@@ -168,13 +170,18 @@ class Lot:
             sub.over.pop(one, None)
         self.bag.log("word", job=one, fate=word.fate, said=word.said, host=word.host)
 
-    def end_of(self, ids: Iterable[str], word: Word) -> None:
-        """Count jobs as over without the engine: we have cancelled them."""
-        wanted = set(ids)
+    def leave(self, number: int, job: str) -> None:
+        """The case of an order has ended: a job that had only that one is leaving, and counts no more.
+
+        `job` has run it, so there was such a job, whatever the engine says.
+        """
+        one = self.given(number) if self.sole else ""
         for sub in self.subs:
-            for one in sub.open():
-                if one in wanted or sub.job in wanted:
-                    sub.over[one] = word
+            if job in sub.ids:
+                sub.seen.add(job)
+            if one in sub.ids and one not in sub.over:
+                sub.over[one] = Word(LEFT, "")
+                self.bag.log("word", job=one, fate=LEFT, said="", host="")
 
     def last_output(self) -> str:
         """The last line that any job of the lot has printed, for people."""

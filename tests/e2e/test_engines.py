@@ -102,6 +102,20 @@ def test_a_case_whose_job_somebody_cancels_is_killed_and_stays_so(on: On, engine
     assert job in row["comment"] and "cancelled" in row["comment"], row
 
 
+def test_grid_engine_tells_a_case_that_its_job_is_deleted(on: On) -> None:
+    """By USR2, before it kills; the steps of the case get TERM, and may end as they like."""
+    far = on("sge")
+    far.cases("one", "a", do=f"trap '{far.home}/note told' TERM; sleep 600 & wait; {far.home}/note gently; false")
+    far.fake.set(grace=20)
+    with far.started(*far.command(launcher=far.by("job"))) as run:
+        far.wait_noted("begin", 1)
+        far.wait_states(1, "RUNNING")
+        far.cancel(far.job_of("one/a"))
+        assert ended(run)[0] == 1
+    far.proper({"one/a": "KILLED"})
+    assert (far.noted("told"), far.noted("gently")) == ({"one/a": 1}, {"one/a": 1})
+
+
 def test_a_case_whose_queued_job_somebody_cancels_is_killed(on: On) -> None:
     far = on("lsf")
     far.cases("one", "a b")

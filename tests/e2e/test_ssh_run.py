@@ -61,6 +61,15 @@ def test_no_host_has_more_jobs_than_slots(on: OnHosts, way: str) -> None:
     on.proper()
 
 
+@pytest.mark.parametrize("way", ["job", "pilot"])
+def test_slots_are_shared_by_all_kinds_of_cases_and_soon_free(on: OnHosts, way: str) -> None:
+    alone = f"mkdir {on.home}/alone && sleep 0.2 && rmdir {on.home}/alone"
+    on.cases("one", "a b c", do=alone).cases("two", "a b", do=alone, more="[requirements]\ncores 2\n")
+    done = on.run(launcher=f"ssh hosts=a:1 idle=1h submit={way}", timeout=50)
+    assert done.status == 0, done
+    on.proper()
+
+
 # -- hosts that are away
 
 
