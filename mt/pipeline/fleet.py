@@ -679,6 +679,12 @@ class Fleet:
     def finish(self) -> None:
         """The run is over: end what still waits in a queue, and tidy up what is of no use any more."""
         self.no_more()
+        for name, polls in self.polls.items():
+            mine = [lot for lot in self.lots if lot.engine.name == name]
+            seen = polls.last(self.name, _open(mine)) if any(lot.jobs() for lot in mine) else None
+            if seen is not None:
+                for lot in mine:
+                    lot.hear(seen)
         for lot in self.lots:
             idle = [one for one in lot.open() if lot.word(one).fate not in ("running", "suspended")]
             if idle and not lot.orders and not self.cancelled:

@@ -214,6 +214,7 @@ class Loop:
                 break
             self.wait()
             if self.level >= 3:
+                yield self.beat()
                 break
         self.crew.dismiss()
 

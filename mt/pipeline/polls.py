@@ -8,6 +8,7 @@ more the engine's memory is asked, where it has one: it tells how they ended.
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from mt.launchers.calling import Answer, Asking, explain, fits
 #: seconds after which a query has failed
 LIMIT = 60.0
 _GROWTH = 1.5
+#: seconds for the last query of a run
+_AT_LAST = 5.0
 
 
 class Seen(NamedTuple):
@@ -86,6 +89,24 @@ class Polls:
         if self._asking is not None:
             self._asking.stop()
             self._asking = None
+
+    def last(self, name: str, ids: Sequence[str]) -> Seen | None:
+        """Ask once more and wait a little for the answer; None when there is none."""
+        self.stop()
+        self._seen = None
+        self._start(name, ids, self.clock())
+        end = self.clock() + _AT_LAST
+        while self._asking is not None and self.clock() < end:
+            try:
+                answers = self._asking.done()
+            except MtError:
+                return None
+            if answers is not None:
+                self._asking = None
+                return self._read(answers)
+            select.poll().poll(5)
+        self.stop()
+        return None
 
     def _start(self, name: str, ids: Sequence[str], now: float) -> None:
         groups: dict[str, list[str]] = {}

@@ -1,0 +1,319 @@
+"""Whatever breaks while a run is on a Slurm, each case has one true result and none that had ended runs again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+from onslurm import OnSlurm
+from slurmcluster import until
+from slurmlab import Slurm
+from testarea import TARGET, Area
+
+IN = ("-t", TARGET, "-r", "r1")
+WAYS = ("job", "array", "pilot")
+#: asks soon, so that what only the engine can tell is known soon
+QUICK = "poll=0.5s..1s"
+
+
+@pytest.fixture
+def on(area: Area, slurm: Slurm) -> OnSlurm:
+    """An area on the cluster of all tests, of which nothing may be broken."""
+    return OnSlurm(area, slurm)
+
+
+@pytest.fixture
+def own(area: Area, own_slurm: Slurm) -> OnSlurm:
+    """An area on a cluster of its own."""
+    return OnSlurm(area, own_slurm)
+
+
+def launcher(way: str, more: str = "") -> str:
+    """The text of a launcher."""
+    return f"slurm submit={way} {QUICK} {more}".strip()
+
+
+def heard(process: subprocess.Popen[str], word: str) -> None:
+    """Read what a command says until it says this."""
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if word in line:
+            return
+    raise AssertionError(f"'{word}' was not said: {lines}")
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 90) -> tuple[int, str]:
+    """The status of a command, and what it said."""
+    _, err = process.communicate(timeout=seconds)
+    assert "Traceback" not in err, err
+    return process.returncode, err
+
+
+# -- the controller of the run
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_next_command_takes_over_what_a_killed_one_has_handed_over(on: OnSlurm, way: str) -> None:
+    on.cases("one", "a b c d e", do=on.hold).cases("two", waiton="one")
+    words = on.command(launcher=launcher(way, "jobs=3"))
+    with on.started(*words) as first:
+        on.wait_noted("begin", 3)
+        first.kill()
+        ended(first)
+    with on.started(*words) as second:
+        on.go()
+        assert ended(second)[0] == 0
+    on.proper()
+    assert set(on.noted("begin").values()) == {1}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_cases_that_end_without_a_controller_have_ended_for_the_next_one(on: OnSlurm, way: str) -> None:
+    on.cases("one", "a b c", do=on.hold).cases("two", waiton="one")
+    words = on.command(launcher=launcher(way))
+    with on.started(*words) as first:
+        on.wait_noted("begin", 3)
+        first.kill()
+        ended(first)
+    on.go()
+    on.wait_noted("end", 3)
+    assert on.area.mt(*words).status == 0
+    on.proper()
+    assert set(on.noted("begin").values()) == {1}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("script", ["kill -9 $PPID", 'real "$@"; kill -9 $PPID'], ids=["before", "after"])
+def test_a_command_that_dies_while_it_submits_loses_nothing(on: OnSlurm, way: str, script: str) -> None:
+    on.cases("one", "a b c")
+    on.instead("sbatch", script)
+    words = on.command(launcher=launcher(way))
+    assert on.area.mt(*words).status == -signal.SIGKILL
+    on.as_it_was("sbatch")
+    assert on.area.mt(*words).status == 0
+    on.proper()
+    assert set(on.noted("begin").values()) == {1}
+
+
+# -- jobs and nodes
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_case_whose_job_is_requeued_runs_again(on: OnSlurm, way: str) -> None:
+    on.cases("one", "a b", do=on.hold)
+    with on.started(*on.command(launcher=launcher(way))) as run:
+        on.wait_noted("begin", 2)
+        on.wait_states(2, "RUNNING")
+        job = next(row["job"] for row in on.rows() if row["item"] == "a").partition(":")[2]
+        on.cluster.requeue(job)
+        on.wait_noted("begin", 3)
+        on.go()
+        status, err = ended(run)
+        assert status == 0, err
+    on.proper()
+    assert on.noted("begin")["one/a"] == 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_cases_of_a_node_that_is_set_down_run_on_another(own: OnSlurm, way: str) -> None:
+    own.cases("one", "a b c", do=own.hold)
+    with own.started(*own.command(launcher=launcher(way, "flags=--cpus-per-task=7"))) as run:
+        own.wait_noted("begin", 3)
+        own.cluster.set_down("n1")
+        own.wait_noted("begin", 4)
+        own.go()
+        status, err = ended(run)
+        assert status == 0, err
+    own.proper()
+
+
+@pytest.mark.parametrize("jobs", [True, False], ids=["with-its-jobs", "alone"])
+def test_a_node_that_is_lost_costs_no_result(own: OnSlurm, jobs: bool) -> None:
+    own.cases("one", "a b c d", do=own.hold)
+    with own.started(*own.command(launcher=launcher("job", "flags=--cpus-per-task=7"))) as run:
+        own.wait_noted("begin", 4)
+        own.wait_states(4, "RUNNING")
+        own.cluster.kill_node("n1", jobs=jobs)
+        own.cluster.wait_node("n1", "down")
+        own.go()
+        if jobs:  # what was lost runs again, as soon as there is room
+            own.cluster.revive_node("n1")
+        status, err = ended(run)
+        assert status == 0, err
+    own.cluster.start()
+    own.proper()
+    assert (sum(own.noted("begin").values()) > 4) == jobs, own.noted("begin")
+
+
+# -- Slurm's controller
+
+
+def test_a_run_goes_on_when_slurm_forgets_its_jobs(own: OnSlurm) -> None:
+    """What was submitted less than some seconds before the controller is killed, it does not know any more."""
+    own.cases("one", "a b c", do=own.hold).cases("two", waiton="one")
+    with own.started(*own.command(launcher=launcher("pilot"))) as run:
+        own.wait_noted("begin", 3)
+        own.cluster.kill_controller()
+        own.cluster.restart_controller()
+        own.go()
+        status, err = ended(run)
+        assert status == 0, err
+    own.proper()
+
+
+def test_a_run_goes_on_while_slurm_answers_nobody(own: OnSlurm) -> None:
+    own.cases("one", "a b c", do=own.hold).cases("two", waiton="one")
+    with own.started(*own.command(launcher=launcher("pilot"))) as run:
+        own.wait_noted("begin", 3)
+        own.cluster.freeze_controller()
+        try:
+            own.go()
+            until(lambda: len(own.noted()) == 4, 60, "all end without the controller of Slurm")
+        finally:
+            own.cluster.thaw_controller()
+        status, err = ended(run)
+        assert status == 0, err
+    own.proper()
+
+
+def test_jobs_are_submitted_when_slurm_is_back(own: OnSlurm) -> None:
+    own.cases("one", "a b c")
+    own.cluster.kill_controller()
+    with own.started(*own.command(launcher=launcher("job"))) as run:
+        heard(run, "trying again")
+        own.cluster.restart_controller()
+        status, err = ended(run)
+        assert status == 0, err
+    own.proper()
+
+
+# -- what people do
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_case_whose_job_somebody_cancels_is_killed_and_stays_so(on: OnSlurm, way: str) -> None:
+    on.cases("one", "a b", do=on.hold)
+    with on.started(*on.command(launcher=launcher(way))) as run:
+        on.wait_noted("begin", 2)
+        on.wait_states(2, "RUNNING")
+        job = next(row["job"] for row in on.rows() if row["item"] == "a").partition(":")[2]
+        on.cluster.run("scancel", job)
+        on.wait_states(1, "KILLED")
+        on.go()
+        assert ended(run)[0] == 1
+    on.proper({"one/a": "KILLED"})
+    assert on.noted("begin") == {"one/a": 1, "one/b": 1}
+    (why,) = [row for row in on.rows() if row["item"] == "a"]
+    assert job in why["comment"] and "cancelled" in why["comment"], why
+
+
+def test_a_queued_case_and_a_running_one_can_be_killed(on: OnSlurm) -> None:
+    on.cases("held", "a", more="[requirements]\nflags --hold\n").cases("one", "a b", do=on.hold)
+    with on.started(*on.command(launcher=launcher("job"))) as run:
+        on.wait_noted("begin", 2)
+        on.wait_states(1, "LAUNCHED")
+        on.area.ok("stop", *IN, "one/a", "held/a", "-m", "wrong board")
+        on.wait_states(2, "KILLED")
+        on.go()
+        assert ended(run)[0] == 1
+    on.proper({"one/a": "KILLED", "held": "KILLED"})
+    assert all("wrong board" in row["comment"] for row in on.rows() if row["status"] == "KILLED"), on.rows()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("how", ["stop", "interrupt"])
+def test_a_drained_run_ends_what_has_begun_and_takes_back_the_rest(on: OnSlurm, way: str, how: str) -> None:
+    on.cases("held", "a b", more="[requirements]\nflags --hold\n").cases("one", "a b", do=on.hold)
+    on.cases("two", waiton="one")
+    words = on.command(launcher=launcher(way))
+    with on.started(*words) as run:
+        on.wait_noted("begin", 2)
+        on.wait_states(2, "LAUNCHED")
+        if how == "stop":
+            on.area.ok("stop", *IN)
+        else:
+            run.send_signal(signal.SIGINT)
+        until(lambda: not any(r["state"] == "LAUNCHED" for r in on.rows()), 30, "the rest is taken back")
+        on.go()
+        assert ended(run)[0] == (130 if how == "interrupt" else 8)
+    assert on.noted() == {"one/a": 1, "one/b": 1}
+    on.at_rest()
+    on.cases("held", "a b")
+    assert on.area.mt(*words).status == 0
+    on.proper()
+    assert set(on.noted("begin").values()) == {1}
+
+
+def cancelled(on: OnSlurm, many: int, way: str) -> float:
+    """Seconds from the second interrupt of a run with so many running cases to its end."""
+    import time
+
+    on.instead("scancel", 'real "$@"')
+    on.cases("one", " ".join(f"c{n}" for n in range(many)), do="exec sleep 600")
+    words = on.command(launcher=launcher(way, f"jobs={many}"))
+    with on.started(*words) as run:
+        on.wait_noted("begin", many, 110)
+        run.send_signal(signal.SIGINT)
+        on.wait_states(many, "RUNNING")
+        begun = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        assert ended(run)[0] == 130
+        took = time.monotonic() - begun
+    assert {(row["state"], row["status"]) for row in on.rows()} == {("INCOMPLETE", "KILLED")}
+    assert on.called("scancel") <= 3
+    on.at_rest()
+    return took
+
+
+def test_the_second_interrupt_cancels_all_in_few_calls(on: OnSlurm) -> None:
+    assert cancelled(on, 40, "job") < 60
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", WAYS)
+def test_the_second_interrupt_cancels_two_hundred_in_five_seconds(on: OnSlurm, way: str) -> None:
+    assert cancelled(on, 200, way) < 5
+
+
+def test_the_third_interrupt_leaves_and_the_next_command_adopts(on: OnSlurm) -> None:
+    on.cases("one", "a b", do=f"trap '' TERM; {on.hold}")
+    on.instead("scancel", "exit 0")
+    words = on.command(launcher=launcher("job"))
+    with on.started(*words) as run:
+        on.wait_noted("begin", 2)
+        for word in ("again to end", "again to leave", "left 2 cases"):
+            run.send_signal(signal.SIGINT)
+            heard(run, word)
+        status, err = ended(run)
+        assert status == 130, err
+    on.as_it_was("scancel")
+    on.go()
+    assert on.area.mt(*words).status == 0
+    on.proper()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_time_limit_ends_the_case_whose_own_it_is_and_spares_the_others(on: OnSlurm) -> None:
+    """Slurm counts in minutes, and looks twice in one."""
+    on.cases("own", "a", do="exec sleep 900").cases("other", "a", do='[ "$(grep -c other "$NOTES")" = 2 ] || sleep 900')
+    config = """
+[jobtools]
+flexi-launcher yes
+
+[launchers]
+own/% alone
+% shared
+
+[host-types]
+alone slurm submit=job time=1m poll=1s
+shared slurm submit=pilot time=1m poll=1s
+"""
+    on.area({"megatest.config": on.area.read("megatest.config") + config})
+    assert on.area.mt("run", *IN, timeout=380).status == 1
+    on.proper({"own": "KILLED"})
+    assert on.noted("begin") == {"own/a": 1, "other/a": 2}
