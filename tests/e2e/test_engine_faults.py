@@ -28,7 +28,9 @@ def on(area: Area, fake_engine: Make, tmp_path: Path) -> On:
 # -- submissions
 
 
-@pytest.mark.parametrize(("engine", "way"), [("lsf", "job"), ("pbs", "array"), ("htcondor", "pilot")])
+@pytest.mark.parametrize(
+    ("engine", "way"), [("lsf", "job"), pytest.param("pbs", "array", marks=pytest.mark.slow), ("htcondor", "pilot")]
+)
 def test_cases_wait_for_an_engine_that_is_away(on: On, engine: str, way: str) -> None:
     far = on(engine).watched()
     far.cases("one", "a b c")
@@ -51,7 +53,10 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize(("engine", "way"), [("lsf", "job"), ("sge", "pilot"), ("pbs", "array"), ("htcondor", "auto")])
+@pytest.mark.parametrize(
+    ("engine", "way"),
+    [("lsf", "job"), ("sge", "pilot"), pytest.param("pbs", "array", marks=pytest.mark.slow), ("htcondor", "auto")],
+)
 def test_a_refused_submission_is_told_in_one_line_and_the_same_command_works_later(
     on: On, engine: str, way: str
 ) -> None:
@@ -68,7 +73,7 @@ def test_a_refused_submission_is_told_in_one_line_and_the_same_command_works_lat
     far.proper()
 
 
-@pytest.mark.parametrize("engine", ["lsf", "sge", "htcondor"])
+@pytest.mark.parametrize("engine", ["lsf", "htcondor", pytest.param("sge", marks=pytest.mark.slow)])
 def test_an_expired_credential_is_told_in_one_line(on: On, engine: str) -> None:
     far = on(engine).cases("one", "a b")
     far.fake.set(expired=True)
@@ -80,7 +85,9 @@ def test_an_expired_credential_is_told_in_one_line(on: On, engine: str) -> None:
     far.proper()
 
 
-@pytest.mark.parametrize(("engine", "way"), [("lsf", "job"), ("torque", "array"), ("sge", "pilot")])
+@pytest.mark.parametrize(
+    ("engine", "way"), [("lsf", "job"), pytest.param("torque", "array", marks=pytest.mark.slow), ("sge", "pilot")]
+)
 def test_jobs_that_never_appear_are_submitted_anew_and_then_given_up(on: On, engine: str, way: str) -> None:
     far = on(engine).watched()
     far.cases("one", "a b")
@@ -101,7 +108,7 @@ def test_jobs_that_never_appear_are_submitted_anew_and_then_given_up(on: On, eng
 # -- queries
 
 
-@pytest.mark.parametrize("engine", ["sge", "pbs"])
+@pytest.mark.parametrize("engine", ["sge", pytest.param("pbs", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("knob", ["away", "garbage", "expired"])
 def test_cases_end_whatever_queries_say(on: On, engine: str, knob: str) -> None:
     far = on(engine).watched()
@@ -124,8 +131,15 @@ def test_cases_end_whatever_queries_say(on: On, engine: str, knob: str) -> None:
 # -- what becomes of jobs
 
 
-@pytest.mark.parametrize("engine", ["lsf", "htcondor"])
-@pytest.mark.parametrize("way", ["job", "pilot"])
+@pytest.mark.parametrize(
+    ("engine", "way"),
+    [
+        ("lsf", "job"),
+        ("htcondor", "pilot"),
+        pytest.param("lsf", "pilot", marks=pytest.mark.slow),
+        pytest.param("htcondor", "job", marks=pytest.mark.slow),
+    ],
+)
 def test_a_job_that_is_killed_and_forgotten_runs_again(on: On, engine: str, way: str) -> None:
     far = on(engine)
     far.cases("one", "a b", do=far.hold)
@@ -153,7 +167,9 @@ def test_what_ended_a_case_is_told_when_it_is_not_tried_again(on: On) -> None:
     assert "the engine knows nothing of it any more" in row["comment"], row
 
 
-@pytest.mark.parametrize(("engine", "way"), [("sge", "job"), ("pbs", "pilot"), ("lsf", "array")])
+@pytest.mark.parametrize(
+    ("engine", "way"), [("sge", "job"), pytest.param("pbs", "pilot", marks=pytest.mark.slow), ("lsf", "array")]
+)
 def test_a_case_whose_job_is_requeued_runs_again(on: On, engine: str, way: str) -> None:
     far = on(engine)
     far.cases("one", "a b", do=far.hold)
@@ -205,7 +221,7 @@ def test_the_engine_s_word_for_the_end_of_a_job_counts(on: On, word: str, engine
     far.at_rest()
 
 
-@pytest.mark.parametrize("engine", ["lsf", "pbs"])
+@pytest.mark.parametrize("engine", ["lsf", pytest.param("pbs", marks=pytest.mark.slow)])
 def test_a_preempted_job_runs_again(on: On, engine: str) -> None:
     far = on(engine)
     far.cases("one", "a", do=far.hold)

@@ -28,7 +28,7 @@ def on(area: Area, fake_engine: Make, tmp_path: Path) -> On:
 # -- the same as here
 
 
-@pytest.mark.parametrize("engine", FAKES)
+@pytest.mark.parametrize("engine", ["lsf", "pbs", "sge", "htcondor", pytest.param("torque", marks=pytest.mark.slow)])
 def test_every_way_comes_to_what_a_run_here_comes_to(on: On, engine: str) -> None:
     far = on(engine)
     far.cases("base")

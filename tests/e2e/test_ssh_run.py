@@ -47,7 +47,7 @@ def test_every_way_comes_to_what_a_run_here_comes_to(on: OnHosts) -> None:
     on.at_rest()
 
 
-@pytest.mark.parametrize("way", ["job", "pilot"])
+@pytest.mark.parametrize("way", ["job", pytest.param("pilot", marks=pytest.mark.slow)])
 def test_no_host_has_more_jobs_than_slots(on: OnHosts, way: str) -> None:
     on.cases("one", "a b c d e f", do=on.hold)
     with on.started(*on.command(launcher=f"{on.launcher} submit={way}")) as run:
@@ -61,7 +61,7 @@ def test_no_host_has_more_jobs_than_slots(on: OnHosts, way: str) -> None:
     on.proper()
 
 
-@pytest.mark.parametrize("way", ["job", "pilot"])
+@pytest.mark.parametrize("way", [pytest.param("job", marks=pytest.mark.slow), "pilot"])
 def test_slots_are_shared_by_all_kinds_of_cases_and_soon_free(on: OnHosts, way: str) -> None:
     alone = f"mkdir {on.home}/alone && sleep 0.2 && rmdir {on.home}/alone"
     on.cases("one", "a b c", do=alone).cases("two", "a b", do=alone, more="[requirements]\ncores 2\n")
@@ -73,7 +73,7 @@ def test_slots_are_shared_by_all_kinds_of_cases_and_soon_free(on: OnHosts, way: 
 # -- hosts that are away
 
 
-@pytest.mark.parametrize("way", ["job", "pilot"])
+@pytest.mark.parametrize("way", [pytest.param("job", marks=pytest.mark.slow), "pilot"])
 def test_other_hosts_do_the_work_of_one_that_is_away(on: OnHosts, way: str) -> None:
     on.lab.cut("a")
     on.cases("one", "a b c d e").cases("two", waiton="one")
@@ -125,7 +125,7 @@ def test_a_host_that_does_not_exist_is_told_once_and_left_out(on: OnHosts) -> No
 # -- what is refused
 
 
-@pytest.mark.parametrize("way", ["job", "pilot"])
+@pytest.mark.parametrize("way", ["job", pytest.param("pilot", marks=pytest.mark.slow)])
 def test_a_key_that_is_not_accepted_is_told_in_one_line(on: OnHosts, way: str) -> None:
     on.cases("one", "a b")
     on.lab.change_key()
@@ -153,7 +153,7 @@ def test_a_python_that_is_not_there_is_told_in_one_line(on: OnHosts) -> None:
 # -- the end
 
 
-@pytest.mark.parametrize("way", ["job", "pilot"])
+@pytest.mark.parametrize("way", [pytest.param("job", marks=pytest.mark.slow), "pilot"])
 def test_cancelling_ends_all_that_cases_have_started_on_hosts(on: OnHosts, way: str) -> None:
     far = "setsid sleep 600 & sleep 600 & wait"
     on.cases("one", "a b c d", do=far)
@@ -180,7 +180,7 @@ def sleepers(on: OnHosts) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("way", ["job", "pilot"])
+@pytest.mark.parametrize("way", [pytest.param("job", marks=pytest.mark.slow), "pilot"])
 def test_the_next_command_takes_over_what_a_killed_one_has_handed_over(on: OnHosts, way: str) -> None:
     on.cases("one", "a b c d e f", do=on.hold).cases("two", waiton="one")
     words = on.command(launcher=f"{on.launcher} submit={way}")
