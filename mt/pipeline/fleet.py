@@ -292,13 +292,13 @@ class Fleet:
         text = explain(lot.engine, answer)
         trouble = trouble_of(lot.engine, answer)
         if (trouble is None and answer.status) or (trouble is not None and not trouble.passing):
-            return self._refuse(lot, place, text)
+            return self._refuse(lot, place, text, trouble.hint if trouble else "")
         self.absences.missed(place, took)
         lot.bag.log("trouble", what=f"{place}: {text}" if place.host else text)
         self.tell(f"{place}: {text}; trying again")
         return False
 
-    def _refuse(self, lot: Lot, place: absences.Place, text: str) -> bool:
+    def _refuse(self, lot: Lot, place: absences.Place, text: str, hint: str = "") -> bool:
         """Nothing more is submitted there; where there is nothing else, cases of this kind end."""
         choice = lot.choice
         bad = self.useless.setdefault(choice, set())
@@ -308,6 +308,8 @@ class Fleet:
             self.refused[choice] = f"{choice.engine} did not take its job: {text}"
         same = re.sub(rf"(?<![\w.-]){re.escape(place.host)}(?![\w.-])", "", text) if place.host else text
         self.tell(f"{place} did not take a job: {text}", once=same)
+        if hint:
+            self.tell(f"hint: {hint}")
         return False
 
     def host(self, lot: Lot) -> str | None:
@@ -588,9 +590,9 @@ class Fleet:
         if not (self.cancelled or over or before > since) and now - since < _WORD:
             return None
         word = lot.word(job) if over or last > since else Word(fates.UNKNOWN, "")
-        if word.fate == fates.GONE and now - since < lot.engine.late and not self.cancelled:
+        if word.fate in (fates.GONE, "running") and now - since < lot.engine.late and not self.cancelled:
             self.puzzles.add((lot.engine.name, job))
-            return None  # how it ended is known soon
+            return None  # that it has ended, and how, is known soon
         self.puzzles.discard((lot.engine.name, job))
         if row.state == "RUNNING":
             lot.bag.say([{"revoke": place.number}])  # should its worker come back, from a host that was cut off
