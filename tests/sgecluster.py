@@ -29,12 +29,10 @@ SLOTS = 8
 _ROOT, _PROGRAMS, _SHARE = (Path(p) for p in ("/var/lib/gridengine", "/usr/lib/gridengine", "/usr/share/gridengine"))
 _FOREVER = tuple(f"{hard}_{what}" for hard in "sh" for what in
                  ("rt", "cpu", "fsize", "data", "stack", "core", "rss", "vmem"))  # fmt: skip
-#: what is otherwise than in the packages: root may run jobs; a lost host is soon seen; accounting is there at once
+#: what is otherwise than in the packages: root may run jobs; a lost host is soon seen
 _GLOBAL = {
     "mailer": "none", "min_uid": "0", "min_gid": "0", "load_report_time": "00:00:02", "max_unheard": "00:00:08",
     "reschedule_unknown": "00:00:03", "loglevel": "log_info",
-    "reporting_params": "accounting=true reporting=false flush_time=00:00:01 accounting_flush_time=00:00:00"
-    " joblog=false sharelog=00:00:00",
 }  # fmt: skip
 #: jobs begin at once, and a host that is busy with our own tests is as good as any
 _SCHEDULER = {
@@ -58,7 +56,8 @@ _SMP = {
 }  # fmt: skip
 _NO_LISTS = dict.fromkeys(("user_lists", "xuser_lists", "projects", "xprojects"), "NONE")
 _HOST = {
-    "load_scaling": "NONE", "complex_values": "NONE", **_NO_LISTS, "usage_scaling": "NONE", "report_variables": "NONE",
+    "load_scaling": "NONE", "complex_values": f"slots={SLOTS}", **_NO_LISTS, "usage_scaling": "NONE",
+    "report_variables": "NONE",
 }  # fmt: skip
 
 

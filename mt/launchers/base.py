@@ -107,6 +107,8 @@ class Engine(NamedTuple):
     own_id       variables in a job that hold its id and, for arrays, its task as the engine counts it
     past         the command that asks what became of jobs that are no longer listed, or None
     read_past    reads its answer
+    stuck        fits the engine's words for a job that is over and yet stays in its queue until it is cancelled
+    late         seconds that may pass until `poll` and `past` know that a job has ended
     troubles     known failures, the first that fits counts
     version      the command that prints the version
     maker        fits what it prints, where another engine has programs of the same names; else empty
@@ -138,6 +140,8 @@ class Engine(NamedTuple):
     apart: Callable[[str], str] = whole
     maker: str = ""
     end_signals: tuple[str, ...] = ("TERM",)
+    stuck: str = ""
+    late: float = 0.0
 
 
 def script(prefix: str, lines: Sequence[str], command: Sequence[str]) -> str:

@@ -39,11 +39,13 @@ _TROUBLES = (
             "the credential is not accepted: renew it (kinit), or sge_ca"),
     Trouble(r"commlib|unable to (contact|send message to|connect to) qmaster|cannot reach|got (read|select) error"
             r"|connection refused|qmaster.*(not running|timeout)", "the qmaster is away: qping", passing=True),
-    Trouble(r"SGE_ROOT|SGE_CELL|cell directory|settings\.c?sh", "Grid Engine is not set up here: source its settings.sh"),
+    Trouble(r"SGE_ROOT|SGE_CELL|cell directory|settings\.c?sh",
+            "Grid Engine is not set up here: source its settings.sh"),
     Trouble(r"parallel environment|\bPE\b", "which parallel environments there are: qconf -spl; flags='-pe NAME 4'"),
     Trouble(r"unknown queue|queue .*(does not exist|not known)|cluster queue", "which queues there are: qconf -sql"),
     Trouble(r"project|access denied to|account", "which projects there are: qconf -sprjl"),
-    Trouble(r"max_aj_tasks|(only|more than) \d+ tasks|invalid task id|tasks? .*(allowed|range)", "how large arrays may be: qconf -sconf"),
+    Trouble(r"max_aj_tasks|(only|more than) \d+ tasks|invalid task id|tasks? .*(allowed|range)",
+            "how large arrays may be: qconf -sconf"),
     Trouble(r"no suitable queues|unknown resource|cannot run in|offers only|exceed|resource quota|h_rt|h_vmem|limit",
             "what queues and hosts offer: qconf -sq QUEUE, qhost, qquota"),
     Trouble(r"not allowed|permission|denied|no (permission|access)", "you may not submit there: qconf -sul"),
@@ -175,4 +177,6 @@ ENGINE = Engine(
     past=past, read_past=read_past, troubles=_TROUBLES, arrays=1000,
     maker=r"\b(S|U|O|A)?GE\b|grid engine",
     end_signals=("TERM", "USR2"),  # with -notify it is USR2 before KILL, also for qdel; s_rt sends USR1
+    stuck="E",  # what could not be started stays in the queue
+    late=25.0,  # accounting is written every 15 s, unless a site says otherwise
 )  # fmt: skip

@@ -6,6 +6,7 @@ of it into the bag's log, so that the next controller finds it there.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -154,6 +155,11 @@ class Lot:
                     changed = True
                     self._say(sub, one, word)
         return changed
+
+    def stuck(self, seen: Seen) -> list[str]:
+        """The jobs that are over and yet stay in the queue."""
+        mine = [one for sub in self.subs for one in sub.over if one in seen.words]
+        return [one for one in mine if re.search(self.engine.stuck, seen.words[one].said)]
 
     def _missing(self, sub: Submission, one: str, now: float) -> Word | None:
         """A job that was asked for and is not listed: gone when that stays so."""

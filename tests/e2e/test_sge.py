@@ -223,18 +223,32 @@ def test_what_a_host_does_after_it_was_cut_off_is_not_done_twice(on: OnGrid, way
 
 @pytest.mark.parametrize("way", WAYS[1:])
 def test_a_host_that_loses_its_power_costs_no_result(on: OnGrid, way: str) -> None:
-    on.cases("one", "a b", do=on.hold)
-    with on.started(*on.command(launcher=on.by(way, "flags='-pe smp 5'"))) as run:
-        on.wait_noted("begin", 2)
-        until(lambda: {host for _, host in on.places()} == set(RUNS), 30, "each host has one")
-        (lost,) = {case for case, host in on.places() if host == "b"}
+    on.cases("one", "x y z", do=on.hold)
+    with on.started(*on.command(launcher=on.by(way, "flags='-pe smp 4'"))) as run:
+        on.wait_noted("begin", 3)
+        on.wait_states(3, "RUNNING")
+        lost = {case for case, host in on.places() if host == "b"}
         on.grid.crash("b")
-        on.wait_noted("begin", 3, 100)
         on.go()
         status, err = ended(run)
         assert status == 0, err
+    assert lost and {case for case, n in on.noted("begin").items() if n == 2} == lost
+    on.grid.mend()
     on.proper()
-    assert on.noted("begin")[lost] == 2
+
+
+@pytest.mark.parametrize("way", WAYS[1:])
+def test_a_host_that_does_not_see_the_area_is_told_of_in_one_line(on: OnGrid, way: str) -> None:
+    """Grid Engine keeps a job that cannot be started there in its queue, in error."""
+    on.cases("one", "a b")
+    on.grid.run("mount", "-t", "tmpfs", "none", str(on.home), host="b")
+    done = on.run(launcher=on.by(way, "queue=all.q@b lost=1"))
+    said = [line for line in clear(done).splitlines() if "INFRA" not in line]
+    assert done.status != 0 and any("before they" in line for line in said), done
+    on.at_rest()
+    assert on.run(launcher=on.by(way, "queue=all.q@a")).status == 0
+    on.grid.run("umount", str(on.home), host="b")
+    on.proper()
 
 
 def test_jobs_are_submitted_when_the_qmaster_is_back(on: OnGrid) -> None:

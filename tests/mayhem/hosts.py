@@ -140,6 +140,9 @@ class Lab:
 
     def _plug(self, name: str) -> None:
         ends = ["netns", str(self.pid(SWITCH)), "type", "veth", "peer", "name", "eth0", "netns", str(self.pid(name))]
+        # a host that has crashed keeps its end of the cable while connections are not given up
+        before = [*self.on(SWITCH), "ip", "link", "del", f"p-{name}"]
+        subprocess.run(before, stderr=subprocess.DEVNULL, check=False)
         subprocess.run(["ip", "link", "add", f"p-{name}", *ends], check=True)
         self._ip(SWITCH, "link", "set", f"p-{name}", "master", "br0", "up")
         self._ip(name, "addr", "add", f"{self.address(name)}/24", "dev", "eth0")
