@@ -42,7 +42,8 @@ _TROUBLES = (
     Trouble(r"(expired|rewound|replayed|invalid) credential|credential (expired|rewound|replayed)|kerberos"
             r"|authentication (credential|error|failure)",
             "the credential is not accepted: clocks and keys of munge must agree (munge -n | unmunge)"),
-    Trouble(r"configuration source|DNS SRV|slurm\.conf|s_p_parse_file", "Slurm is not set up here: SLURM_CONF, /etc/slurm/slurm.conf"),
+    Trouble(r"configuration source|DNS SRV|slurm\.conf|s_p_parse_file",
+            "Slurm is not set up here: SLURM_CONF, /etc/slurm/slurm.conf"),
     Trouble(r"invalid partition|partition .*(not available|not permitted|inactive|down)|no partition specified",
             "which partitions there are: sinfo -s"),
     Trouble(r"invalid account|account/partition", "which accounts you have: sacctmgr show assoc user=$USER"),

@@ -28,7 +28,7 @@ from mt.pipeline import ways
 from mt.pipeline.bag import CLAIMS, Bag, Entry, Terms, bags_of, order_of
 from mt.pipeline.case import Order
 from mt.pipeline.lots import Lot, Share
-from mt.pipeline.reviewing import Reviewing, over_now
+from mt.pipeline.reviewing import Reviewing, open_jobs, over_now
 from mt.pipeline.yard import Place, Waiting, World
 
 #: cases that may be handed over and not have ended
@@ -226,7 +226,7 @@ class Fleet(Reviewing):
         self.no_more()
         for name, polls in self.polls.items():
             mine = [lot for lot in self.lots if lot.engine.name == name]
-            seen = polls.last(self.name, _open(mine)) if any(lot.jobs() for lot in mine) else None
+            seen = polls.last(self.name, open_jobs(mine)) if any(lot.jobs() for lot in mine) else None
             if seen is not None:
                 for lot in mine:
                     lot.hear(seen)
@@ -254,11 +254,6 @@ def _bags_left(above: str) -> list[str]:
         return sorted(name for name in os.listdir(above) if os.path.isdir(os.path.join(above, name, CLAIMS)))
     except OSError:
         return []
-
-
-def _open(lots: Sequence[Lot]) -> list[str]:
-    """The ids of all jobs of some lots that may still run or begin."""
-    return [one for lot in lots for one in lot.open()]
 
 
 def _ended_unbegun(order: Order) -> CaseRow:

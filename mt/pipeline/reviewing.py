@@ -1,0 +1,232 @@
+"""See what becomes of the jobs of a fleet: ask the engines, find cases that no job will run, say why one ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from mt.launchers import engine
+from mt.launchers.base import Word
+from mt.launchers.calling import call, explain, trouble_of
+from mt.model import CaseKey, CaseRow
+from mt.pipeline import control, fates, ways
+from mt.pipeline.lots import Lot, last_line
+from mt.pipeline.pilot import TOLD, order_in
+from mt.pipeline.submitting import Submitting
+
+#: seconds: how long a command that cancels may take; between two looks at the bags
+_CANCEL, _REVIEW = 30.0, 1.0
+#: seconds to wait for the engine's word about a job that is dead, and for a claimed case to begin
+_WORD, _BEGIN = 15.0, 5.0
+#: seconds between a submission of pilots and one of more of them
+_GROW = 2.0
+
+
+class Reviewing(Submitting):
+    """A fleet that looks after its jobs."""
+
+    def ended(self, row: CaseRow) -> None:
+        """A case is over."""
+        place = self.where.pop(row.key, None)
+        self.noticed.pop(row.key, None)
+        if place is None:
+            return
+        if row.secs:
+            total, n = self.spent.get(place.lot.choice, (0.0, 0))
+            self.spent[place.lot.choice] = (total + row.secs, n + 1)
+        place.lot.leave(place.number, row.job.partition(":")[2])
+        place.lot.orders.pop(place.number, None)
+        place.lot.tries = 0
+
+    def look(self, living: Mapping[CaseKey, CaseRow]) -> list[CaseRow]:
+        """Ask the engines if it is time, and see to cases whose jobs cannot run them; gives rows that end cases."""
+        for name, polls in self.polls.items():
+            mine = [lot for lot in self.lots if lot.engine.name == name]
+            seen = polls.step(self.name, partial(self._to_ask, mine))
+            if polls.trouble:
+                self.tell(f"{name} cannot be asked: {polls.trouble}; jobs go on, asking again")
+            if seen is not None and any([lot.hear(seen) for lot in mine]):
+                polls.freshen()
+                for lot in mine if polls.engine.stuck else ():
+                    self.owe(lot.engine, lot.stuck(seen))
+        self._cancel_owed()
+        now = time.monotonic()
+        if now - self.reviewed < _REVIEW:
+            return []
+        self.reviewed = now
+        return [row for lot in list(self.lots) for row in self._review(lot, living, now)]
+
+    def _review(self, lot: Lot, living: Mapping[CaseKey, CaseRow], now: float) -> list[CaseRow]:
+        waiting = {
+            number: row for number, (key, _) in lot.orders.items()
+            if (row := living.get(key)) is not None and row.state == "LAUNCHED" and self.where.get(key) == (lot, number)
+        }  # fmt: skip
+        if not waiting:
+            return []
+        taken = lot.bag.taken()
+        rows = [end for n, row in waiting.items() if n in taken and (end := self._begun(lot, n, row, now))]
+        free = {n: row for n, row in waiting.items() if n not in taken}
+        killed = self._killed(lot, free)
+        for row in killed:
+            free.pop(self.where[row.key].number)
+        rows += killed
+        if lot.choice in self.refused:
+            return rows + self._withdraw(lot, free, self.refused[lot.choice])
+        stranded = {n: row for n, row in free.items() if lot.taker(n) is None}
+        if stranded and not self.is_away(lot.choice) and not self.cancelled:
+            rows += self._again(lot, stranded)
+        elif free and not lot.share:
+            self._grow(lot, len(free), now)
+        return rows
+
+    def _begun(self, lot: Lot, number: int, row: CaseRow, now: float) -> CaseRow | None:
+        """A case that a job has taken should begin at once; when it does not, its taker may be dead."""
+        since = self.noticed.setdefault(row.key, now)
+        claim = lot.bag.claimed(number)
+        if now - since < _BEGIN or claim is None:
+            return None
+        taker = row._replace(state="RUNNING", host=claim.host, pid=claim.pid, job=claim.job)
+        if claim.host and self.world.health(taker) == "alive":
+            return None
+        return self.blame(taker)
+
+    def _killed(self, lot: Lot, free: Mapping[int, CaseRow]) -> list[CaseRow]:
+        """Cases that somebody wants killed before they began."""
+        kill_dir = self.world.setup.kill_dir
+        try:
+            names = set(os.listdir(kill_dir))
+        except OSError:
+            return []
+        rows = []
+        for number, row in free.items() if names else ():
+            path = os.path.join(kill_dir, control.control_name(row.key))
+            if os.path.basename(path) in names and (by := control.kill_asked(path)) and lot.bag.withdraw(number):
+                control.forget(path)
+                rows.append(over_now(row, "KILLED", "KILLED", f"killed before it began: {by}"))
+                if lot.way != "pilot" and (job := lot.taker(number)):
+                    self.owe(lot.engine, [job])
+        return rows
+
+    def _withdraw(self, lot: Lot, free: Mapping[int, CaseRow], why: str) -> list[CaseRow]:
+        """Take orders back that nobody has begun, and end their cases as what the machine could not do."""
+        return [over_now(row, "COMPLETED", "INFRA", why) for n, row in free.items() if lot.bag.withdraw(n)]
+
+    def _again(self, lot: Lot, stranded: Mapping[int, CaseRow]) -> list[CaseRow]:
+        """No job will take these: submit more, unless that has not helped before."""
+        if lot.share and (unsent := [n for n in stranded if not lot.given(n)]):
+            self.resubmit(lot, unsent)
+            return []
+        if lot.share:
+            return self._share_again(lot, stranded)
+        if lot.tries > lot.choice.lost:
+            return self._hopeless(
+                lot, stranded, next((w for sub in reversed(lot.subs) for w in sub.over.values()), None)
+            )
+        secs = self.mean(lot.choice, ())
+        self.launch(lot, ways.pilots(len(stranded), secs, self.most(lot.choice)))
+        return []
+
+    def _share_again(self, lot: Lot, stranded: Mapping[int, CaseRow]) -> list[CaseRow]:
+        """Cases whose own jobs are over before they took them go into new bags, or end when that does not help."""
+        rows = []
+        for number, row in stranded.items():
+            word = lot.word(lot.given(number))
+            tries = self.tries[row.key] = self.tries.get(row.key, 0) + 1
+            if word.fate == "cancelled" and lot.sole and lot.bag.withdraw(number):
+                job = f"{lot.engine.name}:{lot.given(number)}"
+                rows.append(fates.ended(row._replace(job=job), word, own=True, ours=False))
+            elif tries > lot.choice.lost:
+                rows += self._hopeless(lot, {number: row}, word)
+            elif lot.bag.withdraw(number):
+                entry = lot.orders.pop(number).entry
+                self.where.pop(row.key)
+                self.take(order_in(entry)._replace(gen=row.gen), lot.choice)
+        return rows
+
+    def _hopeless(self, lot: Lot, orders: Mapping[int, CaseRow], word: Word | None) -> list[CaseRow]:
+        """Jobs were submitted for these again and again, and none has begun one."""
+        said = last_line(lot.bag.out) or (word and (word.said or word.fate)) or ""
+        text = f"jobs of {lot.engine.name} end before they take a case" + (f": {said}" if said else "")
+        self.tell(f"{text}; see {lot.bag.out}", once=text)
+        return self._withdraw(lot, orders, text)
+
+    def _grow(self, lot: Lot, free: int, now: float) -> None:
+        """More pilots, when all that there are run and the rest would take them too long."""
+        if now - lot.grown < _GROW or self.is_away(lot.choice):
+            return
+        running = sum(1 for one in lot.open() if lot.word(one).fate == "running")
+        if running < lot.jobs():
+            return
+        total, n = self.spent.get(lot.choice, (0.0, 0))
+        secs = total / n if n else now - lot.grown
+        extra = ways.more(free, running, secs, self.most(lot.choice))
+        if extra:
+            self.launch(lot, extra)
+
+    def blame(self, row: CaseRow) -> CaseRow | None:
+        """The last row of a case whose worker is dead or was told to end; None while the engine's word is awaited."""
+        place = self.where.get(row.key)
+        if place is None:
+            return fates.ended(row, Word(fates.GONE, ""), own=False, ours=self.cancelled)
+        lot = place.lot
+        polls = self.polls_of(lot)
+        now = time.monotonic()
+        since = self.noticed.setdefault(row.key, now)
+        if since == now:
+            polls.hurry()
+        job = row.job.partition(":")[2]
+        last, before = polls.heard(job)
+        over = fates.is_over(lot.word(job))
+        if not (self.cancelled or over or before > since) and now - since < _WORD:
+            return None
+        word = lot.word(job) if over or last > since else Word(fates.UNKNOWN, "")
+        if word.fate in (fates.GONE, "running") and now - since < lot.engine.late and not self.cancelled:
+            self.puzzles.add((lot.engine.name, job))
+            return None  # that it has ended, and how, is known soon
+        self.puzzles.discard((lot.engine.name, job))
+        if row.state == "RUNNING":
+            lot.bag.say([{"revoke": place.number}])  # should its worker come back, from a host that was cut off
+        return fates.ended(row, word, own=lot.sole, ours=self.cancelled)
+
+    def _to_ask(self, lots: Sequence[Lot]) -> list[str]:
+        """The ids of all jobs of some lots that may still run or begin, or of which more is to be known."""
+        ids, names = open_jobs(lots), {lot.engine.name for lot in lots}
+        return [*ids, *(job for name, job in self.puzzles if name in names and job not in ids)]
+
+    def is_over(self, row: CaseRow) -> bool:
+        """Whether the engine says that the job of a running case is over, whatever the case itself says."""
+        place = self.where.get(row.key)
+        return place is not None and fates.is_over(place.lot.word(row.job.partition(":")[2]))
+
+    def unexplained(self, row: CaseRow) -> bool:
+        """Whether an ended case was ended by its engine, whose word is wanted."""
+        return row.state == "INCOMPLETE" and row.comment == TOLD and bool(row.token) and not self.cancelled
+
+    def _cancel_owed(self, *, at_once: bool = False) -> None:
+        """Cancel jobs; what could not be done now is tried again with the next looks."""
+        for place, jobs in list(self.owed.items()):
+            if self.absences.away(place) and not at_once:
+                continue
+            made, at = engine(place.engine), time.monotonic()
+            answers = [call(argv, seconds=_CANCEL, env=self.env) for argv in made.cancel(list(dict.fromkeys(jobs)))]
+            bad = next((a for a in answers if a.status and (t := trouble_of(made, a)) and t.passing), None)
+            for lot in self.lots:
+                if lot.engine.name == place.engine and (ours := set(lot.roots()).intersection(jobs)):
+                    lot.bag.log("cancelled", jobs=sorted(ours))
+            if bad is None:
+                del self.owed[place]
+                continue
+            self.absences.missed(place, time.monotonic() - at)
+            self.tell(f"{place} could not be told to end the jobs: {explain(made, bad)}; trying again")
+
+
+def over_now(row: CaseRow, state: str, status: str, comment: str) -> CaseRow:
+    """The row with which a case ends that its controller ends."""
+    return row._replace(gen=row.gen + 1, state=state, status=status, comment=comment, end=time.time())
+
+
+def open_jobs(lots: Sequence[Lot]) -> list[str]:
+    """The ids of all jobs of some lots that may still run or begin."""
+    return [one for lot in lots for one in lot.open()]

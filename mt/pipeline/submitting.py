@@ -1,0 +1,164 @@
+"""Submit jobs for the lots of a fleet: what is refused, who is away, and which host is next.
+
+Who cannot be reached is tried later; what is refused would be refused again, so
+it is told once, with a hint, and cases of that kind stay runnable.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Sequence
+
+from mt.errors import MtError, StoreError
+from mt.launchers.base import Job
+from mt.launchers.calling import Answer, call, explain, trouble_of
+from mt.launchers.words import Choice
+from mt.pipeline import absences
+from mt.pipeline.lots import Lot
+from mt.pipeline.pilot import order_in
+from mt.pipeline.yard import Yard
+from mt.replacing import replacing
+
+#: seconds that a submission may take
+_SUBMIT = 30.0
+
+
+class Submitting(Yard):
+    """A fleet that can submit."""
+
+    def is_away(self, choice: Choice) -> bool:
+        """Whether nothing can be submitted now, as far as is known."""
+        bad = self.useless.get(choice, ())
+        hosts = [host for host in choice.hosts if host[0] not in bad]
+        return self.absences.all_away(absences.places(choice.engine, hosts))
+
+    def launch(self, lot: Lot, many: int) -> None:
+        """Submit the jobs of a lot: one for each order, an array, or so many pilots."""
+        if lot.way == "job":
+            self._submit_each(lot, [(0, task) for task in range(lot.share)])
+        elif lot.way == "array":
+            self._submit_each(lot, [(lot.share, None)])
+        elif lot.engine.task_number[0]:
+            self._submit_each(lot, [(many, None)])
+        else:
+            self._submit_each(lot, [(0, None)] * many)
+
+    def _submit_each(self, lot: Lot, jobs: Sequence[tuple[int, int | None]]) -> None:
+        """Submit one after another, until one is not taken."""
+        before = len(lot.subs)
+        for tasks, task in jobs:
+            if not self.submit(lot, tasks, task):
+                break
+        if len(lot.subs) > before:
+            lot.tries += 1
+            if lot.share:
+                self.name_jobs(lot)
+
+    def submit(self, lot: Lot, tasks: int, task: int | None = None) -> bool:
+        """Submit one job or array, where the engine has hosts to one after another; False when nobody took it."""
+        while lot.choice not in self.refused and (host := self.host(lot)) is not None:
+            if self._send(lot, host, tasks, task):
+                return True
+            if not host:
+                break
+        return False
+
+    def resubmit(self, lot: Lot, numbers: Iterable[int]) -> None:
+        """Submit what nobody took when it was handed over: nothing was tried yet."""
+        self._submit_each(lot, [(lot.share, None)] if lot.way == "array" else [(0, number) for number in numbers])
+
+    def _send(self, lot: Lot, host: str, tasks: int, task: int | None) -> bool:
+        choice, made = lot.choice, lot.engine
+        words = () if task is None else (str(task),)
+        python = choice.python or sys.executable
+        job = Job(
+            self.name, (python, "-m", "mt.pipeline.pilot", lot.bag.path, *words), lot.bag.out, self.world.home,
+            choice.ask, tasks, self.most(choice) if tasks > self.most(choice) else 0, int(choice.notice), host,
+        )  # fmt: skip
+        path = os.path.join(lot.bag.path, f"job-{len(lot.subs)}.sh")
+        place, at = absences.Place(made.name, host), time.monotonic()
+        try:
+            with replacing(path) as name, open(name, "w", encoding="utf-8", errors="surrogateescape") as f:
+                f.write(made.text(job))
+            answer = call(made.submit(job, path), seconds=_SUBMIT, env=self.env, cwd=lot.bag.path)
+        except StoreError:
+            raise
+        except MtError as e:
+            return self._refuse(lot, place, e.what)
+        found = None if answer.status else re.search(made.job_id, answer.out, re.MULTILINE)
+        if found is None:
+            return self._failed(lot, place, answer, time.monotonic() - at)
+        lot.submitted(found[1], tasks, at, task)
+        self.absences.found(place)
+        self.polls_of(lot).hurry()
+        return True
+
+    def _failed(self, lot: Lot, place: absences.Place, answer: Answer, took: float) -> bool:
+        """Who cannot be reached is tried later; what is refused would be refused again."""
+        text = explain(lot.engine, answer)
+        trouble = trouble_of(lot.engine, answer)
+        if (trouble is None and answer.status) or (trouble is not None and not trouble.passing):
+            return self._refuse(lot, place, text, trouble.hint if trouble else "")
+        self.absences.missed(place, took)
+        lot.bag.log("trouble", what=f"{place}: {text}" if place.host else text)
+        self.tell(f"{place}: {text}; trying again")
+        return False
+
+    def _refuse(self, lot: Lot, place: absences.Place, text: str, hint: str = "") -> bool:
+        """Nothing more is submitted there; where there is nothing else, cases of this kind end."""
+        choice = lot.choice
+        bad = self.useless.setdefault(choice, set())
+        bad.add(place.host)
+        lot.bag.log("refused", why=f"{place}: {text}" if place.host else text)
+        if bad >= {host for host, _ in choice.hosts}:
+            self.refused[choice] = f"{choice.engine} did not take its job: {text}"
+        same = re.sub(rf"(?<![\w.-]){re.escape(place.host)}(?![\w.-])", "", text) if place.host else text
+        self.tell(f"{place} did not take a job: {text}", once=same)
+        if hint:
+            self.tell(f"hint: {hint}")
+        return False
+
+    def host(self, lot: Lot) -> str | None:
+        """The host for a job: the one with most room; None when all are full or away, "" where the engine chooses.
+
+        A slot is one for all kinds of cases, so pilots of others that have nothing to do make room.
+        """
+        choice = lot.choice
+        if not choice.hosts:
+            return None if self.is_away(choice) else ""
+        from mt.launchers.ssh import next_host
+
+        def away(name: str) -> bool:
+            return self.absences.away(absences.Place(choice.engine, name))
+
+        busy: dict[str, int] = {}
+        for one in (one for other in self.lots if other.engine.name == choice.engine for one in other.open()):
+            name = lot.engine.apart(one)
+            busy[name] = busy.get(name, 0) + 1
+        bad = self.useless.get(choice, ())
+        there = [(name, n) for name, n in choice.hosts if name not in bad and not away(name)]
+        found = next_host(there, busy)
+        if there and not found:
+            self._make_room(lot)
+        return found or None
+
+    def _make_room(self, wanting: Lot) -> None:
+        """Close bags of the same engine in which nothing is free, so that pilots that wait for more leave."""
+        for lot in self.lots:
+            if lot is wanting or lot.engine.name != wanting.engine.name or lot.share or lot.closed:
+                continue
+            if not set(lot.orders) - lot.bag.taken():
+                lot.bag.say([{"closed": True}])
+                lot.closed = True
+                self.polls_of(lot).hurry()
+
+    def name_jobs(self, lot: Lot) -> None:
+        """Record the jobs of cases that are dealt out; those that have begun say more themselves."""
+        for number, (key, entry) in lot.orders.items():
+            job = lot.taker(number)
+            if job is not None and key in self.where:
+                row = self._launched(lot, number, order_in(entry), entry.sent)
+                self.world.emit("case", row._replace(job=f"{lot.engine.name}:{job}"))
