@@ -25,6 +25,8 @@ _ENDS = {
     "memory": ("100 : assumedly after job", 137),
     "node": ("21  : in recognizing job", 0),
 }
+#: what qacct writes after the status of a job that a signal has ended
+SIGNALS = {137: "Killed", 140: "User defined signal 2", 143: "Terminated"}
 _PORT = 6444
 
 
@@ -54,11 +56,11 @@ class Sge(Engine):
 
     def _unreachable(self, command: str, why: str, then: str) -> int:
         if command == "qsub":
-            return complain(f"error: {why}\nUnable to run job: {then}.\nExiting.", 1)
+            return complain(f"error: {why}\nUnable to run job: {then}\nExiting.", 1)
         return complain(f"error: {why}\nerror: {then}", 1)
 
     def refuse(self, why: str) -> int:
-        return complain(f"Unable to run job: {why}.\nExiting.", 1)
+        return complain(f"Unable to run job: {why}\nExiting.", 1)
 
     # -- the commands ---------------------------------------------------------------------------------------------
 
@@ -71,7 +73,7 @@ class Sge(Engine):
                 split_options(_paired(directives(script, "#$")), _VALUED, _BARE) if said.get("-b") != "y" else ([], [])
             )
         except Usage as e:
-            return complain(f'qsub: Unknown option "{e}"', 1)
+            return complain(f'qsub: invalid option argument "{e}"', 2)
         except OSError:
             return complain(
                 f"Unable to read script file because of error: error opening {words[0]}: No such file or directory", 1
@@ -107,7 +109,7 @@ class Sge(Engine):
             except ValueError:
                 return f'invalid task id range "{said["-t"]}"'
             if tasks[0] < 1:
-                return "0 is not a valid task id: task ids begin with 1"
+                return "job rejected: 0 is an invalid task id"
         return {
             "name": name, "queue": queue, "tasks": tasks, "at_once": int(said.get("-tc", 0)), "slots": slots or "1",
             "cwd": said.get("-wd", os.getcwd() if "-cwd" in said else os.environ.get("HOME", "/")),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from batchfakes.front import complain, host, say, user
 from batchfakes.records import PENDING, RUNNING, Job, Task
-from batchfakes.sge import accounted, known, state, target
+from batchfakes.sge import SIGNALS, accounted, known, state, target
 from batchfakes.site import Site
 from batchfakes.words import Usage, date, escape, spans, split_options
 
@@ -176,12 +176,16 @@ def _account(job: Job, task: Task) -> Iterator[tuple[str, str]]:
     yield from (("taskid", str(task.number) if job.array else "undefined"), ("account", "sge"), ("priority", "0"))
     yield from (("qsub_time", date(job.submitted)), ("start_time", date(task.started)), ("end_time", date(task.ended)))
     yield from (("granted_pe", job.spec["options"].get("-pe", "NONE").split()[0]), ("slots", job.spec["slots"]))
-    yield from (("failed", f"{failed:5}"), ("exit_status", f"{status}"), ("ru_wallclock", f"{wall:.0f}s"))
+    yield from (("failed", f"{failed:5}"), ("exit_status", _status(status)), ("ru_wallclock", f"{wall:.0f}s"))
     yield from (("ru_utime", f"{task.cpu:.3f}s"), ("ru_stime", "0.000s"), ("ru_maxrss", f"{task.rss / 1000:.3f}KB"))
     yield from (("cpu", f"{task.cpu:.3f}s"), ("mem", "0.000GBs"), ("io", "0.000GB"), ("iow", "0.000s"))
     yield from (("maxvmem", _most(job, task)), ("arid", "undefined"), ("ar_sub_time", "undefined"))
     asked = job.spec["options"].get("-l")
     yield "category", f"-l {asked}" if asked else "NONE"
+
+
+def _status(status: int) -> str:
+    return f"{status:<20} ({SIGNALS[status]})" if status in SIGNALS else str(status)
 
 
 def _most(job: Job, task: Task) -> str:

@@ -169,6 +169,129 @@ def test_accounting_tells_how_jobs_ended() -> None:
     assert ENGINE.past(["5.1", "5.2", "6"])[-2:] == ("5", "6")
 
 
+#: what Grid Engine 8.1.9 prints, shortened where nothing is read: an array in part over, and a job in error
+REAL_QSTAT = """\
+<?xml version='1.0'?>
+<job_info  xmlns:xsd="http://arc.liv.ac.uk/repos/darcs/sge/source/dist/util/resources/schemas/qstat/qstat.xsd">
+  <queue_info>
+    <job_list state="running">
+      <JB_job_number>2</JB_job_number>
+      <JAT_prio>0.75000</JAT_prio>
+      <JB_name>j.sh</JB_name>
+      <JB_owner>root</JB_owner>
+      <state>r</state>
+      <JAT_start_time>2026-11-24T15:42:44</JAT_start_time>
+      <queue_name>all.q@a</queue_name>
+      <slots>1</slots>
+      <tasks>3</tasks>
+    </job_list>
+  </queue_info>
+  <job_info>
+    <job_list state="pending">
+      <JB_job_number>19</JB_job_number>
+      <JAT_prio>0.25000</JAT_prio>
+      <JB_name>true</JB_name>
+      <JB_owner>root</JB_owner>
+      <state>Eqw</state>
+      <JB_submission_time>2026-11-24T15:44:31</JB_submission_time>
+      <queue_name></queue_name>
+      <slots>1</slots>
+    </job_list>
+    <job_list state="pending">
+      <JB_job_number>3</JB_job_number>
+      <JAT_prio>0.00000</JAT_prio>
+      <JB_name>j.sh</JB_name>
+      <JB_owner>root</JB_owner>
+      <state>hqw</state>
+      <JB_submission_time>2026-11-24T15:42:36</JB_submission_time>
+      <queue_name></queue_name>
+      <slots>1</slots>
+      <tasks>1-5:1</tasks>
+    </job_list>
+  </job_info>
+</job_info>
+"""
+#: four ends: qdel, qdel of a job with -notify that dies by USR2, a host that was lost, a time limit
+REAL_QACCT = """\
+==============================================================
+qname        all.q               
+hostname     b                   
+jobname      j.sh                
+jobnumber    14                  
+taskid       1                   
+failed       100 : assumedly after job
+exit_status  137                  (Killed)
+ru_maxrss    4.527KB
+maxvmem      3.410MB
+category     NONE
+==============================================================
+hostname     b                   
+jobnumber    16                  
+taskid       undefined
+failed       100 : assumedly after job
+exit_status  140                  (User defined signal 2)
+category     NONE
+==============================================================
+hostname     b                   
+jobnumber    23                  
+taskid       undefined
+failed       25  : rescheduling
+exit_status  0                   
+category     -q all.q
+==============================================================
+hostname     b                   
+jobnumber    17                  
+taskid       undefined
+failed       37  : qmaster enforced h_rt, h_cpu, or h_vmem limit
+exit_status  137                  (Killed)
+maxvmem      3.371MB
+category     -l h_rt=3
+error: job id 99 not found
+"""  # noqa: W291
+
+
+def test_what_the_real_one_lists() -> None:
+    found = ENGINE.read(REAL_QSTAT)
+    assert found["2.3"] == ("running", "r", "a")
+    assert found["19"] == ("failed", "Eqw", "") and re.search(ENGINE.stuck, found["19"].said)
+    assert not re.search(ENGINE.stuck, found["2.3"].said)
+    assert [found[f"3.{n}"].fate for n in range(1, 6)] == ["held"] * 5
+
+
+def test_what_the_real_one_remembers() -> None:
+    assert ENGINE.read_past is not None
+    assert {job: word.fate for job, word in ENGINE.read_past(REAL_QACCT).items()} == {
+        "14.1": "cancelled", "16": "cancelled", "23": "preempted", "17": "time-limit",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("printed", "passing", "hint"),
+    [
+        ('Unable to run job: Job was rejected because job requests unknown queue "nosuch"\nExiting.\n', False, "-sql"),
+        ('Unable to run job: job rejected: the requested project "nosuch" does not exist\nExiting.\n', False, "-sprjl"),
+        ('Unable to run job: job rejected: the requested parallel environment "nosuch" does not exist\nExiting.\n',
+         False, "-spl"),
+        ('Unable to run job: unknown resource "matlab"\nExiting.\n', False, "qhost"),
+        ('qsub: invalid option argument "-foo"\n', False, "man qsub"),
+        ("Unable to run job: error: no suitable queues\nExiting.\n", False, "qhost"),
+        ("Unable to run job: job rejected: you tried to submit a job with more than 75000 tasks\nExiting.\n",
+         False, "arrays"),
+        ("\nUnable to initialize environment because of error: SGE_ROOT directory \"/x\" doesn't exist\nExiting.\n",
+         False, "settings.sh"),
+        ("\nUnable to initialize environment because of error: cell directory \"/x/y\" doesn't exist\nExiting.\n",
+         False, "settings.sh"),
+        ("error: commlib error: got select error (Connection refused)\nUnable to run job: unable to send message to"
+         ' qmaster using port 6444 on host "m": got send error\nExiting.\n', True, "away"),
+        ("error: commlib error: got select error (No route to host)\nerror: unable to contact qmaster using port 6444"
+         ' on host "m"\n', True, "away"),
+    ],
+)  # fmt: skip
+def test_what_the_real_one_refuses(printed: str, passing: bool, hint: str) -> None:
+    trouble = trouble_of(ENGINE, Answer(1, "", printed, "qsub"))
+    assert trouble is not None and trouble.passing is passing and hint in trouble.hint
+
+
 @pytest.mark.parametrize(
     ("printed", "said", "passing", "hint"),
     [
