@@ -254,12 +254,12 @@ class Grid:
             self.start_master()
         if self.listed():
             self.tried(self.master, "qdel", "-f", "-u", "*")
-        until(lambda: not any(self.instances().values()) and not self.listed(), 60, "all is well again")
+        until(lambda: not any(self.instances().values()) and not self.listed(), 120, "all is well again")
 
     def heal(self, host: str) -> None:
         """Plug it in, and wait until every host runs jobs again."""
         self.lab.heal(host)
-        until(lambda: not any(self.instances().values()), 40, "all hosts are heard of again")
+        until(lambda: not any(self.instances().values()), 120, "all hosts are heard of again")
 
     # -- jobs
 

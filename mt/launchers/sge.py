@@ -31,6 +31,7 @@ _STATE = re.compile(r"[A-Za-z]{1,12}")
 _ACCOUNT = re.compile(r"^([a-z_]+) +(.*?) *$", re.MULTILINE)
 #: what a shell reports after KILL, TERM, and USR2, which comes before KILL with `-notify`
 _KILLED = (137, 143, 140)
+_RESCHEDULED = 25
 
 _TROUBLES = (
     Trouble(r"only \d+ jobs are allowed|too many jobs|max_u?_?jobs|job limit",
@@ -123,13 +124,24 @@ def past(jobs: Sequence[str]) -> Argv:
 
 
 def read_past(answer: str) -> dict[str, Word]:
-    """Blocks of names and values, parted by lines of `=`; the last one of a job that ran again counts."""
+    """Blocks of names and values, parted by lines of `=`; the last one of a job that ran again counts.
+
+    Of a host that was cut off, Grid Engine kills the job when it is back, after
+    it has started it elsewhere: that looks as if somebody had deleted the job.
+    """
     found: dict[str, Word] = {}
+    again: set[str] = set()
     for block in re.split(r"^=+ *$", answer, flags=re.MULTILINE):
         fields = dict(_ACCOUNT.findall(block))
         ident, task = fields.get("jobnumber", ""), fields.get("taskid", "")
-        if ident.isascii() and ident.isdigit():
-            found[f"{ident}.{task}" if task.isascii() and task.isdigit() else ident] = _ended(fields)
+        if not (ident.isascii() and ident.isdigit()):
+            continue
+        one = f"{ident}.{task}" if task.isascii() and task.isdigit() else ident
+        found[one] = _ended(fields)
+        if _number(fields.get("failed", "")) == _RESCHEDULED:
+            again.add(one)
+        elif one in again and found[one].fate == "cancelled":
+            found[one] = found[one]._replace(fate="node-failed")
     return found
 
 

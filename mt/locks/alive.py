@@ -80,9 +80,8 @@ def take_dead(path: str) -> int | None:
     Also None when the file is gone or cannot be opened.  While it is held,
     `keep_alive` on this path waits.
     """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    fd = _opened(path)
+    if fd is None:
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,6 +89,16 @@ def take_dead(path: str) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def _opened(path: str) -> int | None:
+    """The file for reading and, where we may, for writing: NFS gives an exclusive lock only to those who can write."""
+    for mode in (os.O_RDWR, os.O_RDONLY):
+        try:
+            return os.open(path, mode | os.O_CLOEXEC)
+        except OSError:
+            continue
+    return None
 
 
 class Watched:

@@ -24,8 +24,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from mt.errors import StoreError, why
+from mt.errors import MtError, StoreError, why
+from mt.replacing import replacing
 from mt.stdio import write_whole
+from mt.trace import trace
 
 ORDERS, CLAIMS, JOBS, TERMS, OUT = "orders.ndjson", "claims", "jobs.ndjson", "bag.json", "out"
 
@@ -123,7 +125,12 @@ class Bag:
 
     def log(self, event: str, **fields: Any) -> None:
         """Append a line to the log of submissions and of what the engine said."""
-        _append(os.path.join(self.path, JOBS), [{"e": event, "t": round(time.time(), 3), **fields}])
+        self.log_all(event, [fields])
+
+    def log_all(self, event: str, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Append several at once."""
+        now = round(time.time(), 3)
+        _append(os.path.join(self.path, JOBS), [{"e": event, "t": now, **fields} for fields in lines])
 
     def withdraw(self, number: int) -> bool:
         """Take an order back; False when somebody has claimed it already: then it runs or has run."""
@@ -132,12 +139,26 @@ class Bag:
     def tidy(self) -> None:
         """All orders have ended: whoever comes late finds nothing to run, and what served only that is removed."""
         self.say([{"over": True}])
-        shutil.rmtree(os.path.join(self.path, CLAIMS), ignore_errors=True)
+        claims, gone = os.path.join(self.path, CLAIMS), os.path.join(self.path, f".{CLAIMS}")
+        with suppress(OSError):
+            os.rename(claims, gone)  # at once: half of the claims would be orders that look free
+        shutil.rmtree(gone, ignore_errors=True)
+        self._forget_environment()
         for folder, of_no_use in ((self.out, _is_empty), (self.path, _is_script)):
             for entry in _entries(folder):
                 if of_no_use(entry):
                     with suppress(OSError):
                         os.unlink(entry.path)
+
+    def _forget_environment(self) -> None:
+        """No job needs it any more, and it may hold secrets."""
+        path = os.path.join(self.path, TERMS)
+        try:
+            body = json.dumps({**self.terms()._asdict(), "env": {}, "setvars": []})
+            with replacing(path) as name, open(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+                f.write(body)
+        except MtError as e:
+            trace("fs", path, failed=e.what)
 
     # -- both sides -----------------------------------------------------------------------------
 
@@ -224,10 +245,13 @@ class Reader:
     def _take(self, line: bytes) -> None:
         try:
             said = json.loads(line) if line else {}
-        except ValueError:
+            entry = Entry(*said["o"]) if "o" in said else None
+        except (ValueError, TypeError):
             return  # a line that its writer did not finish: it was not told to anybody
-        if "o" in said:
-            self.entries.append(Entry(*said["o"]))
+        if not isinstance(said, dict):
+            return
+        if entry is not None:
+            self.entries.append(entry)
         self.over = self.over or "over" in said
         self.closed = self.closed or self.over or "closed" in said
         self.stopped = self.stopped or str(said.get("stop", ""))

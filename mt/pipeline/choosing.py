@@ -149,7 +149,7 @@ class Launchers:
         made = self.settings
         kinds = {kind for _, kind in made.patterns}
         texts = (made.launcher, *(text for name, text in made.types.items() if name in kinds))
-        return any(self.read(text) for text in ((made.asked,) if made.asked else texts))
+        return any([self.read(text) for text in ((made.asked,) if made.asked else texts)])  # all: each may be wrong
 
     def _wanted(self, test: str, item: str) -> str:
         """The text of a case's launcher, without asking any host."""

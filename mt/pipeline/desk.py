@@ -265,6 +265,10 @@ class RunDesk:
         if self.fleet:
             self.ended += [self.decide(row) for row in self.fleet.drain(self.living)]
 
+    def kept_back(self) -> bool:
+        """Whether cases wait for room on their engine, so that nobody would hand them over if we left."""
+        return self.fleet is not None and any(self.fleet.ready.values())
+
     def leave_far(self) -> None:
         """Hand over what was kept back to be handed over with more."""
         if self.fleet:

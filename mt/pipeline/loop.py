@@ -131,6 +131,10 @@ class Desk(Protocol):
         """No more cases may begin: take back what batch engines have not begun."""
         ...
 
+    def kept_back(self) -> bool:
+        """Whether cases that were given to batch engines still wait for room there."""
+        ...
+
     def leave_far(self) -> None:
         """We are leaving: hand over what was kept back, so that it goes on without us."""
         ...
@@ -198,6 +202,8 @@ class Loop:
         adopt = set(adopt)
         number_of = {c: n for n, c in enumerate(self.plan.cases)} if adopt else {}
         self.adopting = {c: number_of[c] for c in adopt if c in number_of}
+        for key, number in self.adopting.items():
+            self.take_up(key, number)
         self.take(self.plan.begin(kept))
         while True:
             self.start()
@@ -217,6 +223,14 @@ class Loop:
                 yield self.beat()
                 break
         self.crew.dismiss()
+
+    def take_up(self, key: CaseKey, number: int) -> None:
+        """An adopted case that a batch engine runs counts in its group, as it did for who handed it over."""
+        if self.recorded[key].token:
+            group = self.plan.group(number)
+            self.limits.start(group, number, far=True)
+            self.running[number] = group
+            self.faraway.add(number)
 
     def beat(self) -> Beat:
         """What ended since the last beat."""
@@ -242,6 +256,8 @@ class Loop:
         """Whether all that is left runs already, or was left out by an interrupt."""
         if self.draining:
             return True
+        if self.faraway and self.desk.kept_back():
+            return False
         if self.policy.one_pass:
             return bool(self.limits.room()) or not self.startable()
         return not self.startable() and self.plan.left() <= len(self.running.keys() | set(self.adopting.values()))

@@ -59,6 +59,7 @@ class Lot:
         self.share = share
         self.orders: dict[int, Share] = {}
         self.subs: list[Submission] = []
+        self.of_task: dict[int, list[Submission]] = {}  # those of single jobs, by the share they were given
         self.words: dict[str, Word] = {}
         self.tries = 0  # times that jobs were submitted since anything of the lot has begun
         self.grown = time.monotonic()
@@ -71,6 +72,8 @@ class Lot:
         ids = [self.engine.task(job, n) for n in range(tasks)] if tasks else [job]
         sub = Submission(job, ids, at, task)
         self.subs.append(sub)
+        if task is not None:
+            self.of_task.setdefault(task, []).append(sub)
         self.grown = at
         if log:
             self.bag.log(
@@ -114,7 +117,7 @@ class Lot:
         if not self.share:
             return next(self.open(), None)
         mine = number % self.share
-        for sub in reversed(self.subs):
+        for sub in reversed(self.of_task.get(mine, self.subs)):
             one = sub.ids[0] if sub.task == mine else "" if sub.task is not None else next(iter(sub.ids[mine:]), "")
             if one and one not in sub.over:
                 return one
@@ -128,7 +131,7 @@ class Lot:
     def given(self, number: int) -> str:
         """The id of the last job that was accepted for this order, whatever became of it; empty when none was."""
         mine = number % self.share
-        for sub in reversed(self.subs):
+        for sub in reversed(self.of_task.get(mine, self.subs)):
             if sub.task == mine:
                 return sub.ids[0]
             if sub.task is None and mine < len(sub.ids):
@@ -142,6 +145,7 @@ class Lot:
     def hear(self, seen: Seen) -> bool:
         """Take an answer of the engine; tells whether something changed."""
         changed = False
+        told: list[tuple[str, Word]] = []
         for sub in self.subs:
             for one in sub.ids if sub.at < seen.began else ():
                 word = seen.words.get(one)
@@ -152,9 +156,11 @@ class Lot:
                     sub.seen.add(one)
                     sub.missed.pop(one, None)
                 if word is not None and word != self.words.get(one):
-                    changed = True
-                    self._say(sub, one, word)
-        return changed
+                    told.append((one, word))
+                    self._take(sub, one, word)
+        if told:
+            self.bag.log_all("word", [{"job": one, **word._asdict()} for one, word in told])
+        return changed or bool(told)
 
     def stuck(self, seen: Seen) -> list[str]:
         """The jobs that are over and yet stay in the queue."""
@@ -168,13 +174,12 @@ class Lot:
             return None
         return Word(GONE, "" if one in sub.seen else "accepted and never listed")
 
-    def _say(self, sub: Submission, one: str, word: Word) -> None:
+    def _take(self, sub: Submission, one: str, word: Word) -> None:
         self.words[one] = word
         if is_over(word):
             sub.over[one] = word
         else:
             sub.over.pop(one, None)
-        self.bag.log("word", job=one, fate=word.fate, said=word.said, host=word.host)
 
     def leave(self, number: int, job: str) -> None:
         """The case of an order has ended: a job that had only that one is leaving, and counts no more.

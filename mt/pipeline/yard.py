@@ -19,6 +19,11 @@ from mt.pipeline.lots import Lot
 from mt.pipeline.polls import Polls
 from mt.stdio import say
 
+#: variables that tell a job of an engine which one it is
+_OF_A_JOB = frozenset(
+    "JOB_ID SGE_TASK_ID PBS_JOBID PBS_ARRAYID PBS_ARRAY_INDEX LSB_JOBID LSB_JOBINDEX MT_SSH_JOB".split()
+)
+
 
 class World(NamedTuple):
     """What a fleet needs to know of the run it serves.
@@ -107,8 +112,11 @@ class Yard:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """The environment of the engine's commands, without what would make squeue list only some of our jobs."""
-        return {k: v for k, v in self.world.env.items() if not k.startswith("SQUEUE_")}
+        """The environment of the engine's commands, without what hides jobs from squeue.
+
+        Of a job that we may be in ourselves nothing is handed on: ours would take its number for theirs.
+        """
+        return {k: v for k, v in self.world.env.items() if not _misleads(k)}
 
     def polls_of(self, lot: Lot) -> Polls:
         """The queries of an engine."""
@@ -135,3 +143,8 @@ class Yard:
             order.test, order.item, order.attempt, order.gen + 1, "LAUNCHED", "LAUNCHED", start=now, dir=where,
             token=token_of(lot.bag, number),
         )  # fmt: skip
+
+
+def _misleads(name: str) -> bool:
+    """Whether a variable tells the commands of an engine, or our jobs, of another job or of some jobs only."""
+    return name in _OF_A_JOB or name.startswith("SQUEUE_") or (name.startswith("SLURM_") and name != "SLURM_CONF")

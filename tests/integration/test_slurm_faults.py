@@ -280,6 +280,7 @@ def test_the_second_interrupt_cancels_two_hundred_in_five_seconds(on: OnSlurm, w
 
 
 def test_the_third_interrupt_leaves_and_the_next_command_adopts(on: OnSlurm) -> None:
+    """What was cancelled may come to its end in its last seconds: that is no result, and it runs again."""
     on.cases("one", "a b", do=f"trap '' TERM; {on.hold}")
     on.instead("scancel", "exit 0")
     words = on.command(launcher=launcher("job"))
@@ -293,7 +294,8 @@ def test_the_third_interrupt_leaves_and_the_next_command_adopts(on: OnSlurm) -> 
     on.as_it_was("scancel")
     on.go()
     assert on.area.mt(*words).status == 0
-    on.proper()
+    assert set(on.outcome().values()) == {("COMPLETED", "PASS")}
+    on.at_rest()
 
 
 @pytest.mark.slow

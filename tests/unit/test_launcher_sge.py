@@ -265,6 +265,16 @@ def test_what_the_real_one_remembers() -> None:
     }  # fmt: skip
 
 
+def test_a_job_that_is_killed_after_it_was_rescheduled_was_not_deleted() -> None:
+    """Its host was cut off and came back."""
+    assert ENGINE.read_past is not None
+    first, rescheduled = "jobnumber 23\ntaskid undefined\n", "failed 25  : rescheduling\nexit_status 0\n"
+    killed = "failed 100 : assumedly after job\nexit_status 140                  (User defined signal 2)\n"
+    line = "=" * 62
+    assert ENGINE.read_past(f"{line}\n{first}{rescheduled}{line}\n{first}{killed}")["23"].fate == "node-failed"
+    assert ENGINE.read_past(f"{line}\n{first}{killed}")["23"].fate == "cancelled"
+
+
 @pytest.mark.parametrize(
     ("printed", "passing", "hint"),
     [
