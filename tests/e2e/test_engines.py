@@ -28,7 +28,9 @@ def on(area: Area, fake_engine: Make, tmp_path: Path) -> On:
 # -- the same as here
 
 
-@pytest.mark.parametrize("engine", ["lsf", "pbs", "sge", "htcondor", pytest.param("torque", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "engine", ["lsf", "sge", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pbs", "htcondor", "torque"))]
+)
 def test_every_way_comes_to_what_a_run_here_comes_to(on: On, engine: str) -> None:
     far = on(engine)
     far.cases("base")

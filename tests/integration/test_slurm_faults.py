@@ -55,6 +55,10 @@ def ended(process: subprocess.Popen[str], seconds: float = 90) -> tuple[int, str
 # -- the controller of the run
 
 
+#: the same for what takes long: the suite runs one way, the long suite all of them
+SOME = [pytest.param("job", marks=pytest.mark.slow), pytest.param("array", marks=pytest.mark.slow), "pilot"]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_the_next_command_takes_over_what_a_killed_one_has_handed_over(on: OnSlurm, way: str) -> None:
     on.cases("one", "a b c d e", do=on.hold).cases("two", waiton="one")
@@ -70,7 +74,7 @@ def test_the_next_command_takes_over_what_a_killed_one_has_handed_over(on: OnSlu
     assert set(on.noted("begin").values()) == {1}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", SOME)
 def test_cases_that_end_without_a_controller_have_ended_for_the_next_one(on: OnSlurm, way: str) -> None:
     on.cases("one", "a b c", do=on.hold).cases("two", waiton="one")
     words = on.command(launcher=launcher(way))
@@ -101,7 +105,7 @@ def test_a_command_that_dies_while_it_submits_loses_nothing(on: OnSlurm, way: st
 # -- jobs and nodes
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", SOME)
 def test_a_case_whose_job_is_requeued_runs_again(on: OnSlurm, way: str) -> None:
     on.cases("one", "a b", do=on.hold)
     with on.started(*on.command(launcher=launcher(way))) as run:
@@ -117,7 +121,7 @@ def test_a_case_whose_job_is_requeued_runs_again(on: OnSlurm, way: str) -> None:
     assert on.noted("begin")["one/a"] == 2
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", SOME)
 def test_cases_of_a_node_that_is_set_down_run_on_another(own: OnSlurm, way: str) -> None:
     own.cases("one", "a b c", do=own.hold)
     with own.started(*own.command(launcher=launcher(way, "flags=--cpus-per-task=7"))) as run:
@@ -130,7 +134,7 @@ def test_cases_of_a_node_that_is_set_down_run_on_another(own: OnSlurm, way: str)
     own.proper()
 
 
-@pytest.mark.parametrize("jobs", [True, False], ids=["with-its-jobs", "alone"])
+@pytest.mark.parametrize("jobs", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["with-its-jobs", "alone"])
 def test_a_node_that_is_lost_costs_no_result(own: OnSlurm, jobs: bool) -> None:
     own.cases("one", "a b c d", do=own.hold)
     with own.started(*own.command(launcher=launcher("job", "flags=--cpus-per-task=7"))) as run:
@@ -223,7 +227,7 @@ def test_a_queued_case_and_a_running_one_can_be_killed(on: OnSlurm) -> None:
     assert all("wrong board" in row["comment"] for row in on.rows() if row["status"] == "KILLED"), on.rows()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", SOME)
 @pytest.mark.parametrize("how", ["stop", "interrupt"])
 def test_a_drained_run_ends_what_has_begun_and_takes_back_the_rest(on: OnSlurm, way: str, how: str) -> None:
     on.cases("held", "a b", more="[requirements]\nflags --hold\n").cases("one", "a b", do=on.hold)
