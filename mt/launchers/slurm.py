@@ -28,7 +28,9 @@ FATES: Mapping[str, str] = {
     "RECONFIG_FAIL": "node-failed",
 }  # fmt: skip
 #: reasons why a waiting job does not wait for its turn
-_HELD = re.compile(r"JobHeld(User|Admin)|DependencyNeverSatisfied|launch failed requeued held", re.I)
+_HELD = re.compile(r"JobHeld(User|Admin)|DependencyNeverSatisfied", re.I)
+#: its host could not start it (a busy one lets credentials expire): it stays in the queue until somebody acts
+_UNSTARTED = "launch failed requeued held"
 _ID = re.compile(r"([0-9]+(?:\+[0-9]+)?)(?:_([0-9]+)|_\[([0-9,:-]+)(?:%[0-9]+)?\])?", re.ASCII)
 _STATE = re.compile(r"[A-Z][A-Z0-9_]+", re.ASCII)
 
@@ -107,6 +109,8 @@ def _words(ident: str, state: str, host: str, reason: str, line: str) -> dict[st
     said = word(FATES, state, "" if reason in ("None", "(null)") else reason, "" if host == "None assigned" else host)
     if state == "PENDING" and _HELD.search(reason):
         said = said._replace(fate="held")
+    if _UNSTARTED in reason:
+        said = said._replace(fate="node-failed")
     base, task, several = job.groups()
     if several:
         return {f"{base}_{n}": said for n in numbers(several)}
@@ -133,5 +137,5 @@ ENGINE = Engine(
     task_number=("SLURM_ARRAY_TASK_ID", 0),
     own_id=("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID"),
     version=("sbatch", "--version"),
-    past=past, read_past=read, troubles=_TROUBLES, arrays=1000,
+    past=past, read_past=read, troubles=_TROUBLES, arrays=1000, stuck=_UNSTARTED,
 )  # fmt: skip

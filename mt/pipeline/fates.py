@@ -25,7 +25,7 @@ _SAYS = {
     "failed": "it failed",
     "done": "it ended",
     "queued": "it was put back into the queue",
-    "running": "it was started anew",
+    "running": "the engine still counts it as running",
     GONE: "the engine knows nothing of it any more",
 }
 

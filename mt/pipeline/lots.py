@@ -158,6 +158,9 @@ class Lot:
                 if word is not None and word != self.words.get(one):
                     told.append((one, word))
                     self._take(sub, one, word)
+                elif word is not None and is_over(word) and one not in sub.over:
+                    changed = True  # an engine that has lost its memory gives an id twice
+                    self._take(sub, one, word)
         if told:
             self.bag.log_all("word", [{"job": one, **word._asdict()} for one, word in told])
         return changed or bool(told)

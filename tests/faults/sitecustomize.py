@@ -6,6 +6,8 @@
     error   the name of an errno: ENOSPC, EIO, ESTALE, EDQUOT, EROFS, EMFILE
     first, last   operations are counted from 1 over all processes; these fail (last absent: all from the first on)
     share, seed   or: this share of all operations, drawn from this seed
+    die     or: the process is killed before such an operation, in place of an error
+    only    a word of the command line; processes without it are spared and not counted
     calls   the names of the operations that count; absent: all that change something
     state   a file that holds the counter; every operation that failed is a line of `<state>.log`
 
@@ -24,7 +26,9 @@ import io
 import json
 import os
 import random
+import signal
 import struct
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -50,6 +54,7 @@ class Disk:
         self.share, self.seed = said.get("share", 0.0), said.get("seed", 0)
         self.calls = frozenset(said.get("calls") or CHANGING)
         self.state = said["state"]
+        self.dies = bool(said.get("die"))
         self.open, self.write, self.close = os.open, os.write, os.close
         self.pread, self.pwrite, self.readlink, self.getcwd = os.pread, os.pwrite, os.readlink, os.getcwd
 
@@ -65,6 +70,8 @@ class Disk:
             fd = self.open(self.state + ".log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             self.write(fd, f"{number} {call} {path}\n".encode("utf-8", "surrogateescape"))
             self.close(fd)
+            if self.dies:
+                os.kill(os.getpid(), signal.SIGKILL)
             raise OSError(self.error, os.strerror(self.error), path)
 
     def fails(self, number: int) -> bool:
@@ -194,8 +201,9 @@ def shake_clock(seed: int) -> None:
 
 def _begin() -> None:
     disk, clock = os.environ.get("FAULTY_DISK"), os.environ.get("FAULTY_CLOCK")
-    if disk:
-        install(Disk(json.loads(disk)))
+    said = json.loads(disk) if disk else {}
+    if said and said.get("only", sys.orig_argv[0]) in sys.orig_argv:
+        install(Disk(said))
     if clock:
         shake_clock(int(clock))
 

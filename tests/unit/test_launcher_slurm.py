@@ -25,6 +25,7 @@ SQUEUE = """\
 42|COMPLETING|n1|None
 26_0|RUNNING|n1|None
 26_1|RUNNING|n2|None
+43_7|PENDING||launch failed requeued held
 """
 JOB = Job("mt.7", ("/usr/bin/python3", "-m", "x", "a b"), "/area/o%u t", "/area", tasks=12, at_once=3, notice=60)
 ALL = Ask(4, 3 * 2**30 + 1, 5400.5, "short", "p7", "matlab:2", ("--exclusive", "--comment=a b"))
@@ -77,6 +78,12 @@ def test_states_are_fates_with_the_words_of_slurm() -> None:
     assert found["41"] == ("suspended", "SUSPENDED", "n1")
     assert found["42"] == ("running", "COMPLETING", "n1")
     assert found["27"].fate == found["39"].fate == "queued"
+
+
+def test_a_job_that_its_host_could_not_start_is_over_and_stuck() -> None:
+    found = ENGINE.read(SQUEUE)
+    assert found["43_7"].fate == "node-failed" and found["33_8"].fate == "held"
+    assert [job for job, word in found.items() if re.search(ENGINE.stuck, word.said)] == ["43_7"]
 
 
 @pytest.mark.parametrize(
