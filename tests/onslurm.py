@@ -103,6 +103,10 @@ class OnEngine:
         lines = self.calls.read_text().splitlines() if self.calls.exists() else []
         return sum(line.split(" ", 1)[0] == program for line in lines)
 
+    def wait_called(self, program: str, many: int, seconds: float = 60) -> None:
+        """Wait until such a command was called so often."""
+        until(lambda: self.called(program) >= many, seconds, f"{program} was called {many} times")
+
     # -- runs
 
     def run(self, *words: str, launcher: str = "", run: str = "r1", **more: Any) -> Result:

@@ -15,7 +15,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ SLOW, LOUD, UNSEEN = 1001, 1002, 1003
 MOST, SHOWN = 64 << 20, 300
 #: seconds between two looks at how much was printed, and until a killed command is left to itself
 _LOOK, _DEATH = 0.25, 2.0
+#: seconds after which a command hangs that should have answered
+_HANGS = 2.0
 #: the end of a command without an answer says nothing against the job
 _SILENT = Trouble("", "the engine does not answer; it is asked again", passing=True)
 
@@ -50,16 +52,18 @@ class Answer(NamedTuple):
 
 def call(
     argv: Sequence[str], *, seconds: float, env: Mapping[str, str] | None = None, cwd: str | None = None,
-    stdin: str | None = None,
+    stdin: str | None = None, enough: Callable[[], bool] = lambda: False,
 ) -> Answer:  # fmt: skip
-    """Run a command and wait for its end, at most so long.
+    """Run a command and wait for its end, at most so long; one that hangs ends earlier when somebody has `enough`.
 
     Raises LaunchError when it cannot be started.
     """
-    running = _Running(argv, seconds, env, cwd, stdin)
+    running, since = _Running(argv, seconds, env, cwd, stdin), time.monotonic()
     try:
         while (answer := running.answer()) is None:
             running.rest()
+            if time.monotonic() - since > _HANGS and enough():
+                return Answer(SLOW, "", "interrupted before it answered", argv[0])
         return answer
     finally:
         running.leave()

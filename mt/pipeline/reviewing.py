@@ -210,7 +210,10 @@ class Reviewing(Submitting):
             if self.absences.away(place) and not at_once:
                 continue
             made, at = engine(place.engine), time.monotonic()
-            answers = [call(argv, seconds=_CANCEL, env=self.env) for argv in made.cancel(list(dict.fromkeys(jobs)))]
+            answers = [
+                call(argv, seconds=_CANCEL, env=self.env, enough=lambda: self.urgency() > 2)
+                for argv in made.cancel(list(dict.fromkeys(jobs)))
+            ]
             bad = next((a for a in answers if a.status and (t := trouble_of(made, a)) and t.passing), None)
             for lot in self.lots:
                 if lot.engine.name == place.engine and (ours := set(lot.roots()).intersection(jobs)):

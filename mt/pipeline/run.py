@@ -75,6 +75,8 @@ def drive(
             crew = Crew(setup, store.journal_dir(run_id))
             limits = limits_of(area, store, request)
             loop = Loop(plan, crew, limits, interrupts, desk, request.policy, past.rows)
+            if fleet:
+                fleet.urgency = lambda: interrupts.level
             loop.bump = 1 if past.living else 0
             loop.prefer(request.order)
             progress = request.manner.shown(str(request.run), len(plan.cases), limits.slots, request.quiet)

@@ -22,8 +22,8 @@ from mt.pipeline.pilot import order_in
 from mt.pipeline.yard import Yard
 from mt.replacing import replacing
 
-#: seconds that a submission may take
-_SUBMIT = 30.0
+#: seconds that a submission may take; Slurm says after 50 that its munge is away
+_SUBMIT = 60.0
 
 
 class Submitting(Yard):
@@ -83,7 +83,10 @@ class Submitting(Yard):
         try:
             with replacing(path) as name, open(name, "w", encoding="utf-8", errors="surrogateescape") as f:
                 f.write(made.text(job))
-            answer = call(made.submit(job, path), seconds=_SUBMIT, env=self.env, cwd=lot.bag.path)
+            answer = call(
+                made.submit(job, path), seconds=_SUBMIT, env=self.env, cwd=lot.bag.path,
+                enough=lambda: self.urgency() > 0,
+            )  # fmt: skip
         except StoreError:
             raise
         except MtError as e:

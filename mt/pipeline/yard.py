@@ -78,6 +78,7 @@ class Yard:
         self.useless: dict[Choice, set[str]] = {}  # hosts that refuse such jobs
         self.noticed: dict[CaseKey, float] = {}  # when we began to wait for a word, or for the begin of a claimed case
         self.puzzles: set[tuple[str, str]] = set()  # jobs that are gone, while their end has not been told yet
+        self.urgency: Callable[[], int] = lambda: 0  # how often the run was interrupted
         self.reviewed = 0.0
         self.cancelled = False
         self.last = False

@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 import pytest
+from faults.around import FaultyDisk, sample
 from onslurm import OnSlurm
 from slurmcluster import until
 from slurmlab import Slurm
@@ -102,7 +103,50 @@ def test_a_command_that_dies_while_it_submits_loses_nothing(on: OnSlurm, way: st
     assert set(on.noted("begin").values()) == {1}
 
 
+@pytest.mark.parametrize("way", SOME)
+def test_a_command_that_dies_between_any_two_operations_of_a_submission_loses_nothing(on: OnSlurm, way: str) -> None:
+    on.cases("one", "a b")
+    lost_at_each(on, way, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_command_may_die_at_any_operation_of_a_submission(on: OnSlurm, way: str) -> None:
+    on.cases("one", "a b")
+    lost_at_each(on, way, 1000)
+
+
+def lost_at_each(on: OnSlurm, way: str, many: int) -> None:
+    """Kill the command before some of its operations on bags, each in a run of its own; the next one ends the run."""
+    disk = FaultyDisk(on.area, ".mtdb/batch")
+    assert on.run(launcher=launcher(way), run="whole", env=disk.env(only="run")).status == 0
+    total = disk.count()
+    assert total > 5
+    for number in sorted(set(sample(total, min(many, total), 1))):
+        on.notes.write_text("")
+        name = f"dies-{number}"
+        killed = on.run(launcher=launcher(way), run=name, env=disk.env(only="run", die=True, first=number, last=number))
+        assert killed.status == -signal.SIGKILL, (number, total, disk.failed())
+        done = on.run(launcher=launcher(way), run=name)
+        assert done.status == 0, (number, disk.failed(), done)
+        on.proper(run=name)
+        assert set(on.noted("begin").values()) == {1}, (number, disk.failed())
+
+
 # -- jobs and nodes
+
+
+@pytest.mark.parametrize("way", SOME)
+def test_a_job_that_its_host_could_not_start_is_replaced(on: OnSlurm, way: str) -> None:
+    """Slurm holds it for ever: `launch failed requeued held`, as happens on busy hosts where credentials expire."""
+    on.cases("one", "a b")
+    on.instead("sbatch", 'if [ -e "$0.again" ]; then real "$@"; else touch "$0.again"; real --hold "$@"; fi')
+    on.instead("squeue", 'real "$@" | sed "s/JobHeldUser/launch failed requeued held/"')
+    done = on.run(launcher=launcher(way))
+    assert done.status == 0, done
+    on.as_it_was("squeue")
+    on.proper()
 
 
 @pytest.mark.parametrize("way", SOME)
@@ -192,6 +236,29 @@ def test_jobs_are_submitted_when_slurm_is_back(own: OnSlurm) -> None:
         status, err = ended(run)
         assert status == 0, err
     own.proper()
+
+
+@pytest.mark.parametrize("program", ["sbatch", "scancel"])
+def test_interrupts_are_obeyed_while_a_command_of_slurm_hangs(on: OnSlurm, program: str) -> None:
+    """A submission is given up at the first one, the end of jobs at the third."""
+    on.cases("one", "a", do=on.hold)
+    on.instead(program, "exec sleep 300")
+    with on.started(*on.command(launcher=launcher("job"))) as run:
+        if program == "sbatch":
+            on.wait_called("sbatch", 1)
+            run.send_signal(signal.SIGINT)
+        else:
+            on.wait_noted("begin", 1)
+            run.send_signal(signal.SIGINT)
+            heard(run, "again to end")
+            run.send_signal(signal.SIGINT)
+            on.wait_called("scancel", 1)
+            run.send_signal(signal.SIGINT)
+        assert ended(run, 25)[0] == 130
+    on.as_it_was(program)
+    on.go()
+    assert on.run(launcher=launcher("job")).status == 0
+    on.at_rest()
 
 
 # -- what people do
