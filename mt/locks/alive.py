@@ -27,6 +27,9 @@ from mt.errors import StoreError, why
 
 #: what flock answers on a file system that has no locks
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+#: and when somebody has the lock; anything else says nothing (NFS wants a descriptor that may write: EBADF)
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+HELD, FREE, MISSING, UNTOLD = "held", "free", "missing", "untold"
 
 
 def keep_alive(path: str) -> int:
@@ -66,29 +69,38 @@ def _is_same(fd: int, path: str) -> bool:
 
 
 def is_alive(path: str) -> bool:
-    """Whether some process holds `keep_alive` on this file; False when there is no such file."""
-    fd = take_dead(path)
-    if fd is None:
-        return os.path.exists(path)
-    os.close(fd)
-    return False
+    """Whether some process is known to hold `keep_alive` on this file; False when there is no such file."""
+    return look(path) == HELD
+
+
+def look(path: str) -> str:
+    """What the lock on a journal tells: HELD (its writer lives), FREE (it is gone), MISSING (there is no file that we
+    can see), or UNTOLD (nobody can say: there are no locks, or we may not ask).
+    """  # fmt: skip
+    fd, word = _ask(path)
+    if fd is not None:
+        os.close(fd)
+    return word
 
 
 def take_dead(path: str) -> int | None:
-    """An exclusive lock on a journal whose writer is gone, as a descriptor to close; None while it lives.
+    """An exclusive lock on a journal whose writer is gone, as a descriptor to close; None when that is not certain.
 
-    Also None when the file is gone or cannot be opened.  While it is held,
-    `keep_alive` on this path waits.
+    While it is held, `keep_alive` on this path waits.
     """
+    return _ask(path)[0]
+
+
+def _ask(path: str) -> tuple[int | None, str]:
     fd = _opened(path)
     if fd is None:
-        return None
+        return None, UNTOLD if os.path.exists(path) else MISSING
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as e:
         os.close(fd)
-        return None
-    return fd
+        return None, HELD if e.errno in _HELD else UNTOLD
+    return fd, FREE
 
 
 def _opened(path: str) -> int | None:

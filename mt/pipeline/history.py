@@ -7,7 +7,6 @@ interrupted, and what it left running is ended first.
 
 from __future__ import annotations
 
-import glob
 import os
 import signal
 import time
@@ -17,7 +16,7 @@ from typing import NamedTuple
 from mt import team
 from mt.db import Store
 from mt.journal import boot_id, host_name, start_token
-from mt.locks.alive import is_alive
+from mt.locks.alive import HELD, MISSING, UNTOLD, look
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import proc
 from mt.states import LIVE
@@ -64,7 +63,7 @@ def sort_out(rows: Iterable[CaseRow], alive: Callable[[CaseRow], bool], again: A
 
 
 class Health(NamedTuple):
-    """What is known of the worker of a case: `alive`, `dead` (proven) or `silent` (nobody here can prove either)."""
+    """What is known of a worker: `alive`, `dead` (proven), `silent` (nobody here can prove either) or `missing`."""
 
     word: str
     evidence: str = ""
@@ -75,13 +74,15 @@ class Alive:
 
     Where locks do not work (`locks` false), or nobody of this host can ask, the
     answer is `silent`: whether its journal is touched is for those who can wait
-    (`mt.locks.alive.Watched`).  Asked once per worker; make a new one to look again.
+    (`mt.locks.alive.Watched`).  Asked once per worker, and the journals are
+    listed once; make a new one to look again.
     """
 
     def __init__(self, journal_dir: str, *, locks: bool = True) -> None:
         self.journal_dir = journal_dir
         self.locks = locks
         self.seen: dict[tuple[str, int], Health] = {}
+        self._listed: dict[tuple[str, int], list[str]] | None = None
 
     def __call__(self, row: CaseRow) -> bool:
         """Whether it is not proven that the worker is dead."""
@@ -93,24 +94,58 @@ class Alive:
             return Health("alive", "handed to a launcher: nothing here can prove that it will not begin")
         who = (row.host, row.pid)
         if who not in self.seen:
-            self.seen[who] = self._look(row, self.journals(row))
+            self.seen[who] = self._judge(self.journals(row), *who)
         return self.seen[who]
+
+    def writer(self, name: str) -> Health:
+        """What is known of the writer of a journal, by its name; `missing` when we see no such file (yet).
+
+        The file is asked for by name: what another host has just made may be
+        long in coming into a listing.
+        """
+        path = os.path.join(self.journal_dir, f"{name}.ndjson")
+        if look(path) == MISSING:
+            return Health("missing", f"there is no journal '{path}'")
+        host, pid = _who(name)
+        return self._judge([path], host, pid)
 
     def journals(self, row: CaseRow) -> list[str]:
         """The journals that the worker of a row may have: one, unless its pid came back."""
-        stem = f"{glob.escape(row.host)}-{row.pid}-*.ndjson"
-        return glob.glob(os.path.join(glob.escape(self.journal_dir), stem))
+        if self._listed is None:
+            self._listed = _by_writer(self.journal_dir)
+        return self._listed.get((row.host, row.pid), [])
 
-    def _look(self, row: CaseRow, journals: list[str]) -> Health:
-        if any(map(is_alive, journals)):
+    def _judge(self, journals: list[str], host: str, pid: int) -> Health:
+        words = set(map(look, journals))
+        if HELD in words:
             return Health("alive", "it holds its journal")
-        if self.locks or not journals:
-            return Health("dead", f"nobody holds the journal of pid {row.pid} on {row.host}")
-        if row.host != host_name():
-            return Health("silent", f"locks do not work here, and pid {row.pid} is on {row.host}")
+        if (self.locks and UNTOLD not in words) or not journals:
+            return Health("dead", f"nobody holds the journal of pid {pid} on {host}")
+        if host != host_name():
+            return Health("silent", f"locks do not work here, and pid {pid} is on {host}")
         if any(map(_runs_here, journals)):
-            return Health("alive", f"pid {row.pid} lives on this host")
-        return Health("dead", f"pid {row.pid} of this host is gone")
+            return Health("alive", f"pid {pid} lives on this host")
+        return Health("dead", f"pid {pid} of this host is gone")
+
+
+def _by_writer(directory: str) -> dict[tuple[str, int], list[str]]:
+    """{(host, pid): paths} of all journals of a run."""
+    found: dict[tuple[str, int], list[str]] = {}
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return found
+    for name in names:
+        stem, dot, end = name.rpartition(".")
+        if dot and end == "ndjson":
+            found.setdefault(_who(stem), []).append(os.path.join(directory, name))
+    return found
+
+
+def _who(writer: str) -> tuple[str, int]:
+    """The host and the pid in the name of a writer; ("", 0) in no such name."""
+    host, pid, _ = [*writer.rsplit("-", 2), "", ""][:3]
+    return (host, int(pid)) if pid.isdigit() else ("", 0)
 
 
 def eyes(store: Store, run_id: int) -> Alive:
