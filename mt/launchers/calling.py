@@ -99,6 +99,17 @@ class Asking:
                 self._running = None
         return self._answers
 
+    def wait(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> list[Answer] | None:
+        """The same, but wait for it: at most so long, and for one that hangs only until somebody has `enough`."""
+        began = time.monotonic()
+        while (answers := self.done()) is None:
+            waited = time.monotonic() - began
+            if waited >= seconds or (waited > _HANGS and enough()):
+                return None
+            if self._running is not None:
+                self._running.rest(seconds - waited)
+        return answers
+
     def stop(self) -> None:
         """End what runs; nothing is answered any more."""
         self._rest.clear()
@@ -145,9 +156,9 @@ class _Running:
             return self._told(*self.verdict)  # it hangs in the kernel: others have to see its end
         return None
 
-    def rest(self) -> None:
+    def rest(self, most: float = _LOOK) -> None:
         """Wait for its end, for its limit, or for a moment."""
-        left = min(max(self.deadline - time.monotonic(), 0.0), _LOOK)
+        left = min(max(self.deadline - time.monotonic(), 0.0), _LOOK, most)
         try:
             fd = os.pidfd_open(self.process.pid)
         except OSError:

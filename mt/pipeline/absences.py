@@ -1,22 +1,19 @@
-"""Who could not be reached a while ago, and is left alone until then: engines, or the hosts of one.  Pure.
+"""Who could not be reached a while ago, and is left alone until then: engines, hosts of one, kinds of jobs.  Pure.
 
 An engine with a queue is one place; an engine with hosts is as many places as it
 has hosts, because one that is down says nothing of the others.  The pause until
-the next attempt doubles, and is always longer than the attempts take: whoever
-hangs for long does not keep the run from all else.
+the next attempt doubles.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple
 
 #: seconds: the first pause, and the longest
 FIRST, LONGEST = 1.0, 30.0
-#: a pause is so many times as long as the attempt before it took
-_TIMES = 4
 
 
 class Place(NamedTuple):
@@ -35,27 +32,23 @@ class Absences:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._until: dict[Place, float] = {}
-        self._pause: dict[Place, float] = {}
+        self._until: dict[Hashable, float] = {}
+        self._pause: dict[Hashable, float] = {}
 
-    def missed(self, place: Place, took: float = 0.0) -> None:
-        """It could not be reached, and it took so many seconds to find that out."""
+    def missed(self, place: Hashable) -> None:
+        """It could not be reached."""
         pause = self._pause.get(place, FIRST)
-        self._until[place] = self.clock() + max(pause, _TIMES * took)
+        self._until[place] = self.clock() + pause
         self._pause[place] = min(pause * 2, LONGEST)
 
-    def found(self, place: Place) -> None:
+    def found(self, place: Hashable) -> None:
         """It is there."""
         self._until.pop(place, None)
         self._pause.pop(place, None)
 
-    def away(self, place: Place) -> bool:
+    def away(self, place: Hashable) -> bool:
         """Whether it should be left alone now."""
         return self.clock() < self._until.get(place, -math.inf)
-
-    def all_away(self, places: Iterable[Place]) -> bool:
-        """Whether there is none to go to now."""
-        return all(map(self.away, places))
 
 
 def places(engine: str, hosts: Iterable[tuple[str, int]]) -> list[Place]:

@@ -42,13 +42,15 @@ def fleet_of(
     configured = area.number("setup", "max_concurrent_jobs", 0)
     past_times = Times(ground.store, ground.run.target)
 
-    def health(row: CaseRow) -> str:
-        return history.eyes(ground.store, ground.run_id).judge(row).word
+    def sight(writer: str) -> str:
+        return history.eyes(ground.store, ground.run_id).writer(writer).word
 
+    patience = area.seconds("setup", "lost-after", history.PATIENCE) or history.PATIENCE
     return Fleet(
         World(
             setup, area.home, ground.store.root, area.name, launchers.choice, launchers.read, past_times.of,
-            ground.journal.emit_row, health, request.jobs or int(configured) or MOST_JOBS, area.inherited, area.setvars,
+            ground.journal.emit_row, sight, patience, request.jobs or int(configured) or MOST_JOBS,
+            area.inherited, area.setvars,
         )
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ import time
 
 from mt.launchers.base import OVER, Word
 from mt.model import CaseRow
+from mt.states import LIVE
 
 #: the fate of a job that the engine does not list any more, and of one it cannot be asked about
 GONE, UNKNOWN = "gone", "unknown"
@@ -34,7 +35,9 @@ def ended(row: CaseRow, word: Word, *, own: bool, ours: bool) -> CaseRow:
     """The last row of a case that did not end before its job did.
 
     `own` tells that the job had this case only, so that the limits of the job
-    are those of the case; `ours` that we cancelled it ourselves.
+    are those of the case; `ours` that we cancelled it ourselves.  Of a case
+    that is given up while it seems to run the generation stays: should it tell
+    its end itself after all, that is later and counts.
     """
     engine, _, job = row.job.partition(":")
     says = _SAYS.get(word.fate, "it is not there any more")
@@ -46,7 +49,8 @@ def ended(row: CaseRow, word: Word, *, own: bool, ours: bool) -> CaseRow:
         state, status, reason, comment = "INCOMPLETE", "KILLED", "", "cancelled"
     elif word.fate == "cancelled" or (word.fate == "time-limit" and own):
         state = status = "KILLED"
-    return row._replace(gen=row.gen + 1, state=state, status=status, comment=comment, reason=reason, end=time.time())
+    gen = row.gen if status == "INFRA" and row.state in LIVE else row.gen + 1
+    return row._replace(gen=gen, state=state, status=status, comment=comment, reason=reason, end=time.time())
 
 
 def is_over(word: Word) -> bool:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from mt.errors import MtError, StoreError
@@ -57,12 +58,16 @@ class Fleet(Reviewing):
         """
         now = time.monotonic()
         rows: list[CaseRow] = []
+        self.leaving = at_once
         for choice, waiting in list(self.ready.items()):
             if choice in self.refused:
                 rows += [self.unlaunched(w.order, self.refused[choice]) for w in waiting]
                 del self.ready[choice]
             elif waiting and not self.is_away(choice):
                 rows += self._hand_over(choice, waiting, now + at_once * _GATHER * 4)
+        for lot in self.lots if at_once else ():
+            if lot.unsent:
+                self.launch(lot, lot.unsent)
         return rows
 
     def _hand_over(self, choice: Choice, waiting: list[Waiting], now: float) -> list[CaseRow]:
@@ -80,8 +85,10 @@ class Fleet(Reviewing):
         many = len(waiting)
         if shape.way == "job":
             many = min(many, most - self.jobs(choice))
-            if many <= 0:
-                return []
+        elif shape.way == "array" and ways.is_long(secs):
+            many = min(many, arrays) if self.jobs(choice) < most else 0
+        if many <= 0:
+            return []
         self.ready[choice] = waiting[many:]
         if not self.ready[choice]:
             del self.ready[choice]
@@ -151,20 +158,24 @@ class Fleet(Reviewing):
         for lot in filter(None, found.values()):
             ours = {number for place, number in self.where.values() if place is lot}
             for number in lot.orders.keys() - ours - lot.bag.taken():
-                lot.bag.withdraw(number)
+                lot.withdraw(number)
             lot.orders = {number: share for number, share in lot.orders.items() if number in ours}
 
     def _take_back(self, name: str, number: int) -> bool:
-        """Whether an order that cannot be adopted will not run: it was never in its bag, or we have withdrawn it."""
+        """Whether an order that cannot be adopted will not run: it was never in its bag, or it is withdrawn."""
         bag = Bag(os.path.join(bags_of(self.world.root, self.world.setup.run_id), name))
         try:
-            return bag.withdraw(number)
+            if bag.withdraw(number):
+                return True
         except StoreError:
             return not os.path.isdir(bag.path)
+        claim = bag.claimed(number)
+        return claim is not None and not claim.writer  # by a controller that died before it could record that
 
     def _found(self, name: str) -> Lot | None:
         bag = Bag(os.path.join(bags_of(self.world.root, self.world.setup.run_id), name))
         try:
+            bag.say([{"closed": True}])  # what comes now goes into bags of ours
             terms = bag.terms()
             told = next((line for line in bag.logged() if line.get("e") == "submitted"), {})
             choice = self.world.read(str(told.get("launcher") or terms.engine)) or Choice(terms.engine)
@@ -173,8 +184,9 @@ class Fleet(Reviewing):
         except (MtError, ImportError, KeyError, ValueError, TypeError):
             return None  # it is no bag of ours
         self.lots.append(lot)
+        if lot.subs:
+            self.accepted.add(lot.choice)
         self.polls_of(lot).hurry()
-        bag.say([{"closed": True}])  # what comes now goes into bags of ours
         return lot
 
     # -- the end -----------------------------------------------------------------------------------
@@ -182,20 +194,19 @@ class Fleet(Reviewing):
     def cancel(self, living: Mapping[CaseKey, CaseRow]) -> list[CaseRow]:
         """End all jobs, with as few calls as possible; gives rows that end what had not begun."""
         self.cancelled = True
-        rows = [_ended_unbegun(w.order) for waiting in self.ready.values() for w in waiting]
-        self.ready.clear()
+        rows = self._kept_back("KILLED", "cancelled before it began")
         for lot in self.lots:
-            lot.bag.say([{"stop": "cancelled by its controller"}])
             self.owe(lot.engine, lot.roots())
-        self._cancel_owed(at_once=True)
+            with suppress(StoreError):  # a full disk keeps no job from being ended
+                lot.bag.say([{"stop": "cancelled by its controller"}])
+        self.cancel_owed(at_once=True)
         for lot in self.lots:
             rows += self._back(lot, living, "KILLED", "cancelled before it began")
         return rows
 
     def drain(self, living: Mapping[CaseKey, CaseRow]) -> list[CaseRow]:
         """Let what has begun end; gives rows that end what has not."""
-        rows = [_ended_unbegun(w.order) for waiting in self.ready.values() for w in waiting]
-        self.ready.clear()
+        rows = self._kept_back("n/a", "its run was stopped before it began")
         self.no_more()
         for lot in self.lots:
             rows += self._back(lot, living, "n/a", "its run was stopped before it began")
@@ -204,17 +215,22 @@ class Fleet(Reviewing):
                 self.owe(lot.engine, lot.roots())
         return rows
 
+    def _kept_back(self, status: str, comment: str) -> list[CaseRow]:
+        """The rows that end what no bag has."""
+        rows = [_over_unbegun(w.order, status, comment) for waiting in self.ready.values() for w in waiting]
+        self.ready.clear()
+        return rows
+
     def _back(self, lot: Lot, living: Mapping[CaseKey, CaseRow], status: str, comment: str) -> list[CaseRow]:
         """Take back all orders of a lot that nobody has begun; their cases run again with the next command."""
         free = {n: row for n, (key, _) in lot.orders.items() if (row := living.get(key)) and row.state == "LAUNCHED"}
-        return [over_now(row, "INCOMPLETE", status, comment) for n, row in free.items() if lot.bag.withdraw(n)]
+        return [over_now(row, "INCOMPLETE", status, comment) for n, row in free.items() if lot.withdraw(n)]
 
     def no_more(self) -> None:
         """Nothing new will come, as far as is known: pilots may leave when nothing is free."""
         for lot in self.lots if not self.last else ():
             if not lot.closed:
-                lot.bag.say([{"closed": True}])
-                lot.closed = True
+                lot.close()
         self.last = True
 
     def more(self) -> None:
@@ -224,6 +240,8 @@ class Fleet(Reviewing):
     def finish(self) -> None:
         """The run is over: end what still waits in a queue, and tidy up what is of no use any more."""
         self.no_more()
+        for sending in self.sending.values():
+            sending.asking.stop()
         for name, polls in self.polls.items():
             mine = [lot for lot in self.lots if lot.engine.name == name]
             seen = polls.last(self.name, open_jobs(mine)) if any(lot.jobs() for lot in mine) else None
@@ -234,7 +252,9 @@ class Fleet(Reviewing):
             idle = [one for one in lot.open() if lot.word(one).fate not in ("running", "suspended")]
             if idle and not lot.orders and not self.cancelled:
                 self.owe(lot.engine, lot.roots())
-        self._cancel_owed(at_once=True)
+        self.cancel_owed(at_once=True, last=True)
+        for ending in self.ending.values():
+            ending.asking.stop()
         for polls in self.polls.values():
             polls.stop()
         for lot in self.lots:
@@ -256,6 +276,6 @@ def _bags_left(above: str) -> list[str]:
         return []
 
 
-def _ended_unbegun(order: Order) -> CaseRow:
-    row = CaseRow(order.test, order.item, order.attempt, order.gen + 1, "INCOMPLETE", "KILLED")
-    return row._replace(comment="cancelled before it began", start=time.time(), end=time.time())
+def _over_unbegun(order: Order, status: str, comment: str) -> CaseRow:
+    row = CaseRow(order.test, order.item, order.attempt, order.gen + 1, "INCOMPLETE", status, comment=comment)
+    return row._replace(start=time.time(), end=time.time())

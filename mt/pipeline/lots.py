@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
+from mt.errors import StoreError
 from mt.launchers.base import Engine, Word
 from mt.launchers.words import Choice
 from mt.model import CaseKey
@@ -18,10 +19,14 @@ from mt.pipeline.bag import Bag, Entry, Reader
 from mt.pipeline.fates import GONE, is_over
 from mt.pipeline.jobs import LEFT
 from mt.pipeline.polls import Seen
+from mt.trace import trace
 
 #: answered queries, and of the shortest pauses between two of them after the submission (10 s where nothing is said
 #: of them), after which a job that is not listed is gone
 _MISSED, _APPEARS = 2, 5
+_NEVER = "accepted and never listed"
+#: seconds after which the log tells of another reason why a job waits
+_REASONS = 60.0
 
 
 class Submission:
@@ -64,6 +69,12 @@ class Lot:
         self.tries = 0  # times that jobs were submitted since anything of the lot has begun
         self.grown = time.monotonic()
         self.closed = False
+        self.unsent = 0  # pilots that are still to be submitted
+        self.scripts = 0
+        self.back: set[int] = set()  # orders that we have withdrawn
+        self.took: set[str] = set()  # jobs that have run a case
+        self.blind = False  # the engine does not list jobs that run: that one is not listed says nothing
+        self._told: dict[str, tuple[float, Word]] = {}  # what the log says of jobs, and since when
 
     # -- what is recorded -----------------------------------------------------------------------
 
@@ -96,6 +107,28 @@ class Lot:
             if line.get("e") == "submitted":
                 lot.submitted(str(line["id"]), int(line.get("tasks") or 0), now, line.get("task"), log=False)
         return lot
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Log something that only people need: a full disk keeps nobody from going on."""
+        self._note_all(event, [fields])
+
+    def _note_all(self, event: str, lines: Iterable[Mapping[str, Any]]) -> None:
+        try:
+            self.bag.log_all(event, lines)
+        except StoreError as e:
+            trace("fs", self.bag.path, failed=e.what)
+
+    def close(self) -> None:
+        """No more orders will come."""
+        self.bag.say([{"closed": True}])
+        self.closed = True
+
+    def withdraw(self, number: int) -> bool:
+        """Take an order back that nobody has taken; what that means for its case is still to be recorded."""
+        if not self.bag.withdraw(number):
+            return False
+        self.back.add(number)
+        return True
 
     # -- jobs -----------------------------------------------------------------------------------
 
@@ -143,7 +176,7 @@ class Lot:
         return self.words.get(job, Word("", ""))
 
     def hear(self, seen: Seen) -> bool:
-        """Take an answer of the engine; tells whether something changed."""
+        """Take an answer of the engine; tells whether a job has got further."""
         changed = False
         told: list[tuple[str, Word]] = []
         for sub in self.subs:
@@ -155,15 +188,25 @@ class Lot:
                 elif word is not None:
                     sub.seen.add(one)
                     sub.missed.pop(one, None)
-                if word is not None and word != self.words.get(one):
+                old = self.words.get(one)
+                forgetful = word is not None and is_over(word) and one not in sub.over  # it gives an id twice
+                if word is None or (word == old and not forgetful):
+                    continue
+                changed = changed or forgetful or not _same(word, old)
+                self._take(sub, one, word)
+                if self._is_news(one, word, seen.began):
                     told.append((one, word))
-                    self._take(sub, one, word)
-                elif word is not None and is_over(word) and one not in sub.over:
-                    changed = True  # an engine that has lost its memory gives an id twice
-                    self._take(sub, one, word)
         if told:
-            self.bag.log_all("word", [{"job": one, **word._asdict()} for one, word in told])
-        return changed or bool(told)
+            self._note_all("word", [{"job": one, **word._asdict()} for one, word in told])
+        return changed
+
+    def _is_news(self, one: str, word: Word, now: float) -> bool:
+        """Whether the log is to tell of a word: of reasons to wait, which change all the time, only now and then."""
+        since, last = self._told.get(one, (0.0, None))
+        if word == last or (_same(word, last) and now - since < _REASONS):
+            return False
+        self._told[one] = (now, word)
+        return True
 
     def stuck(self, seen: Seen) -> list[str]:
         """The jobs that are over and yet stay in the queue."""
@@ -173,9 +216,22 @@ class Lot:
     def _missing(self, sub: Submission, one: str, now: float) -> Word | None:
         """A job that was asked for and is not listed: gone when that stays so."""
         missed = sub.missed[one] = sub.missed.get(one, 0) + 1
-        if missed < _MISSED or (one not in sub.seen and now - sub.at < _APPEARS * self.choice.poll[0]):
+        if self.blind or missed < _MISSED or (one not in sub.seen and now - sub.at < _APPEARS * self.choice.poll[0]):
             return None
-        return Word(GONE, "" if one in sub.seen else "accepted and never listed")
+        return Word(GONE, "" if one in sub.seen else _NEVER)
+
+    def trust_no_list(self, living: Set[str]) -> bool:
+        """Count again on jobs that were given up because nobody listed them, when some of them are seen to live.
+
+        False when there are none, and when this has not helped.
+        """
+        unlisted = [(sub, one) for sub in self.subs for one, word in sub.over.items() if word.fate == GONE]
+        if self.blind or not any(one in living for _, one in unlisted):
+            return False
+        self.blind = True
+        for sub, one in unlisted:
+            del sub.over[one]
+        return True
 
     def _take(self, sub: Submission, one: str, word: Word) -> None:
         self.words[one] = word
@@ -190,16 +246,22 @@ class Lot:
         `job` has run it, so there was such a job, whatever the engine says.
         """
         one = self.given(number) if self.sole else ""
+        self.took.add(job)
         for sub in self.subs:
             if job in sub.ids:
                 sub.seen.add(job)
             if one in sub.ids and one not in sub.over:
                 sub.over[one] = Word(LEFT, "")
-                self.bag.log("word", job=one, fate=LEFT, said="", host="")
+                self.note("word", job=one, fate=LEFT, said="", host="")
 
     def last_output(self) -> str:
         """The last line that any job of the lot has printed, for people."""
         return last_line(self.bag.out)
+
+
+def _same(word: Word, other: Word | None) -> bool:
+    """Whether two words mean the same for a job, whatever reasons they give."""
+    return other is not None and (word.fate, word.host) == (other.fate, other.host)
 
 
 def last_line(directory: str) -> str:

@@ -7,24 +7,23 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from mt.launchers import engine
 from mt.launchers.base import Word
-from mt.launchers.calling import call, explain, trouble_of
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import control, fates, ways
+from mt.pipeline.cancelling import Cancelling
 from mt.pipeline.lots import Lot, last_line
 from mt.pipeline.pilot import TOLD, order_in
-from mt.pipeline.submitting import Submitting
 
-#: seconds: how long a command that cancels may take; between two looks at the bags
-_CANCEL, _REVIEW = 30.0, 1.0
-#: seconds to wait for the engine's word about a job that is dead, and for a claimed case to begin
-_WORD, _BEGIN = 15.0, 5.0
+#: seconds between two looks at the bags
+_REVIEW = 1.0
+#: seconds to wait for the engine's word about a job that is dead, for a claimed case to begin, and for a journal of a
+#: job on another host to be seen here
+_WORD, _BEGIN, _UNSEEN = 15.0, 5.0, 60.0
 #: seconds between a submission of pilots and one of more of them
 _GROW = 2.0
 
 
-class Reviewing(Submitting):
+class Reviewing(Cancelling):
     """A fleet that looks after its jobs."""
 
     def ended(self, row: CaseRow) -> None:
@@ -36,12 +35,15 @@ class Reviewing(Submitting):
         if row.secs:
             total, n = self.spent.get(place.lot.choice, (0.0, 0))
             self.spent[place.lot.choice] = (total + row.secs, n + 1)
-        place.lot.leave(place.number, row.job.partition(":")[2])
+        job = row.job.partition(":")[2]
+        place.lot.leave(place.number, job)
         place.lot.orders.pop(place.number, None)
-        place.lot.tries = 0
+        if not fates.is_over(place.lot.word(job)):  # one that counts as gone and runs all the same shows no progress
+            place.lot.tries = 0
 
     def look(self, living: Mapping[CaseKey, CaseRow]) -> list[CaseRow]:
         """Ask the engines if it is time, and see to cases whose jobs cannot run them; gives rows that end cases."""
+        self.hear_sent()
         for name, polls in self.polls.items():
             mine = [lot for lot in self.lots if lot.engine.name == name]
             seen = polls.step(self.name, partial(self._to_ask, mine))
@@ -51,12 +53,22 @@ class Reviewing(Submitting):
                 polls.freshen()
                 for lot in mine if polls.engine.stuck else ():
                     self.owe(lot.engine, lot.stuck(seen))
-        self._cancel_owed()
+        self.cancel_owed()
         now = time.monotonic()
         if now - self.reviewed < _REVIEW:
             return []
         self.reviewed = now
-        return [row for lot in list(self.lots) for row in self._review(lot, living, now)]
+        rows = [row for lot in list(self.lots) for row in self._review(lot, living, now)]
+        self._drop_used_up()
+        return rows
+
+    def _drop_used_up(self) -> None:
+        """Forget lots that nothing will come of any more."""
+        sending = {sending.lot for sending in self.sending.values()}
+        for lot in list(self.lots):
+            if (lot.share or lot.closed) and not lot.orders and not lot.jobs() and lot not in sending:
+                lot.bag.tidy()
+                self.lots.remove(lot)
 
     def _review(self, lot: Lot, living: Mapping[CaseKey, CaseRow], now: float) -> list[CaseRow]:
         waiting = {
@@ -75,8 +87,12 @@ class Reviewing(Submitting):
         if lot.choice in self.refused:
             return rows + self._withdraw(lot, free, self.refused[lot.choice])
         stranded = {n: row for n, row in free.items() if lot.taker(n) is None}
-        if stranded and not self.is_away(lot.choice) and not self.cancelled:
+        if self.cancelled or self.is_away(lot.choice):
+            return rows
+        if stranded:
             rows += self._again(lot, stranded)
+        elif free and lot.unsent:
+            self.launch(lot, min(lot.unsent, len(free)))
         elif free and not lot.share:
             self._grow(lot, len(free), now)
         return rows
@@ -85,12 +101,33 @@ class Reviewing(Submitting):
         """A case that a job has taken should begin at once; when it does not, its taker may be dead."""
         since = self.noticed.setdefault(row.key, now)
         claim = lot.bag.claimed(number)
-        if now - since < _BEGIN or claim is None:
+        if claim is None or number in lot.back:
+            return None
+        if not claim.writer:  # an earlier controller has withdrawn it, and died before it could record that
+            self._anew(lot, number, row)
             return None
         taker = row._replace(state="RUNNING", host=claim.host, pid=claim.pid, job=claim.job)
-        if claim.host and self.world.health(taker) == "alive":
+        if now - since < _BEGIN or not self._is_dead(lot, taker, claim.writer, now - since):
             return None
         return self.blame(taker)
+
+    def _is_dead(self, lot: Lot, taker: CaseRow, writer: str, waited: float) -> bool:
+        """Whether the taker of a case that does not begin is dead, as far as anybody can know.
+
+        A directory that another host writes may be shown late, so a journal that is not there proves nothing at once.
+        """
+        over = fates.is_over(lot.word(taker.job.partition(":")[2]))
+        word = self.world.sight(writer)
+        if word == "missing":
+            return over or waited >= _UNSEEN
+        return word == "dead" or (word == "silent" and (over or waited >= self.world.patience))
+
+    def _anew(self, lot: Lot, number: int, row: CaseRow) -> None:
+        """Hand a case over once more whose order nobody will run."""
+        entry = lot.orders.pop(number).entry
+        self.where.pop(row.key)
+        self.noticed.pop(row.key, None)
+        self.take(order_in(entry)._replace(gen=row.gen), lot.choice)
 
     def _killed(self, lot: Lot, free: Mapping[int, CaseRow]) -> list[CaseRow]:
         """Cases that somebody wants killed before they began."""
@@ -102,16 +139,16 @@ class Reviewing(Submitting):
         rows = []
         for number, row in free.items() if names else ():
             path = os.path.join(kill_dir, control.control_name(row.key))
-            if os.path.basename(path) in names and (by := control.kill_asked(path)) and lot.bag.withdraw(number):
+            if os.path.basename(path) in names and (by := control.kill_asked(path)) and lot.withdraw(number):
                 control.forget(path)
                 rows.append(over_now(row, "KILLED", "KILLED", f"killed before it began: {by}"))
-                if lot.way != "pilot" and (job := lot.taker(number)):
+                if lot.sole and (job := lot.taker(number)):
                     self.owe(lot.engine, [job])
         return rows
 
     def _withdraw(self, lot: Lot, free: Mapping[int, CaseRow], why: str) -> list[CaseRow]:
         """Take orders back that nobody has begun, and end their cases as what the machine could not do."""
-        return [over_now(row, "COMPLETED", "INFRA", why) for n, row in free.items() if lot.bag.withdraw(n)]
+        return [over_now(row, "COMPLETED", "INFRA", why) for n, row in free.items() if lot.withdraw(n)]
 
     def _again(self, lot: Lot, stranded: Mapping[int, CaseRow]) -> list[CaseRow]:
         """No job will take these: submit more, unless that has not helped before."""
@@ -120,6 +157,9 @@ class Reviewing(Submitting):
             return []
         if lot.share:
             return self._share_again(lot, stranded)
+        if lot.tries > lot.choice.lost and lot.trust_no_list(self._takers(lot)):
+            self.tell(f"{lot.engine.name} does not list jobs that run: whether others have vanished it cannot tell")
+            return []
         if lot.tries > lot.choice.lost:
             return self._hopeless(
                 lot, stranded, next((w for sub in reversed(lot.subs) for w in sub.over.values()), None)
@@ -128,21 +168,26 @@ class Reviewing(Submitting):
         self.launch(lot, ways.pilots(len(stranded), secs, self.most(lot.choice)))
         return []
 
+    def _takers(self, lot: Lot) -> set[str]:
+        """The jobs that hold an order of a lot now and are known to live."""
+        claims = filter(None, map(lot.bag.claimed, lot.bag.taken() & lot.orders.keys()))
+        return {claim.job.partition(":")[2] for claim in claims if self.world.sight(claim.writer) == "alive"}
+
     def _share_again(self, lot: Lot, stranded: Mapping[int, CaseRow]) -> list[CaseRow]:
         """Cases whose own jobs are over before they took them go into new bags, or end when that does not help."""
         rows = []
         for number, row in stranded.items():
-            word = lot.word(lot.given(number))
-            tries = self.tries[row.key] = self.tries.get(row.key, 0) + 1
-            if word.fate == "cancelled" and lot.sole and lot.bag.withdraw(number):
-                job = f"{lot.engine.name}:{lot.given(number)}"
+            given = lot.given(number)
+            word = lot.word(given)
+            if given not in lot.took:  # else its job got on with its share, and was too short for all of it
+                self.tries[row.key] = self.tries.get(row.key, 0) + 1
+            if word.fate == "cancelled" and lot.sole and lot.withdraw(number):
+                job = f"{lot.engine.name}:{given}"
                 rows.append(fates.ended(row._replace(job=job), word, own=True, ours=False))
-            elif tries > lot.choice.lost:
+            elif self.tries.get(row.key, 0) > lot.choice.lost:
                 rows += self._hopeless(lot, {number: row}, word)
-            elif lot.bag.withdraw(number):
-                entry = lot.orders.pop(number).entry
-                self.where.pop(row.key)
-                self.take(order_in(entry)._replace(gen=row.gen), lot.choice)
+            elif lot.withdraw(number):
+                self._anew(lot, number, row)
         return rows
 
     def _hopeless(self, lot: Lot, orders: Mapping[int, CaseRow], word: Word | None) -> list[CaseRow]:
@@ -154,7 +199,7 @@ class Reviewing(Submitting):
 
     def _grow(self, lot: Lot, free: int, now: float) -> None:
         """More pilots, when all that there are run and the rest would take them too long."""
-        if now - lot.grown < _GROW or self.is_away(lot.choice):
+        if now - lot.grown < _GROW:
             return
         running = sum(1 for one in lot.open() if lot.word(one).fate == "running")
         if running < lot.jobs():
@@ -192,7 +237,7 @@ class Reviewing(Submitting):
 
     def _to_ask(self, lots: Sequence[Lot]) -> list[str]:
         """The ids of all jobs of some lots that may still run or begin, or of which more is to be known."""
-        ids, names = open_jobs(lots), {lot.engine.name for lot in lots}
+        ids, names = dict.fromkeys(open_jobs(lots)), {lot.engine.name for lot in lots}
         return [*ids, *(job for name, job in self.puzzles if name in names and job not in ids)]
 
     def is_over(self, row: CaseRow) -> bool:
@@ -203,26 +248,6 @@ class Reviewing(Submitting):
     def unexplained(self, row: CaseRow) -> bool:
         """Whether an ended case was ended by its engine, whose word is wanted."""
         return row.state == "INCOMPLETE" and row.comment == TOLD and bool(row.token) and not self.cancelled
-
-    def _cancel_owed(self, *, at_once: bool = False) -> None:
-        """Cancel jobs; what could not be done now is tried again with the next looks."""
-        for place, jobs in list(self.owed.items()):
-            if self.absences.away(place) and not at_once:
-                continue
-            made, at = engine(place.engine), time.monotonic()
-            answers = [
-                call(argv, seconds=_CANCEL, env=self.env, enough=lambda: self.urgency() > 2)
-                for argv in made.cancel(list(dict.fromkeys(jobs)))
-            ]
-            bad = next((a for a in answers if a.status and (t := trouble_of(made, a)) and t.passing), None)
-            for lot in self.lots:
-                if lot.engine.name == place.engine and (ours := set(lot.roots()).intersection(jobs)):
-                    lot.bag.log("cancelled", jobs=sorted(ours))
-            if bad is None:
-                del self.owed[place]
-                continue
-            self.absences.missed(place, time.monotonic() - at)
-            self.tell(f"{place} could not be told to end the jobs: {explain(made, bad)}; trying again")
 
 
 def over_now(row: CaseRow, state: str, status: str, comment: str) -> CaseRow:

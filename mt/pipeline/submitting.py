@@ -14,16 +14,18 @@ from collections.abc import Iterable, Sequence
 
 from mt.errors import MtError, StoreError
 from mt.launchers.base import Job
-from mt.launchers.calling import Answer, call, explain, trouble_of
+from mt.launchers.calling import Answer, Asking, explain, trouble_of
 from mt.launchers.words import Choice
 from mt.pipeline import absences
 from mt.pipeline.lots import Lot
 from mt.pipeline.pilot import order_in
-from mt.pipeline.yard import Yard
+from mt.pipeline.yard import Sending, Yard
 from mt.replacing import replacing
 
 #: seconds that a submission may take; Slurm says after 50 that its munge is away
 _SUBMIT = 60.0
+#: seconds that we wait for an answer, and submit without looking at anything else
+AT_ONCE = 2.0
 
 
 class Submitting(Yard):
@@ -33,7 +35,11 @@ class Submitting(Yard):
         """Whether nothing can be submitted now, as far as is known."""
         bad = self.useless.get(choice, ())
         hosts = [host for host in choice.hosts if host[0] not in bad]
-        return self.absences.all_away(absences.places(choice.engine, hosts))
+        return self.absences.away(choice) or all(map(self._is_busy, absences.places(choice.engine, hosts)))
+
+    def _is_busy(self, place: absences.Place) -> bool:
+        """Whether a place is away, or has not answered yet."""
+        return place in self.sending or self.absences.away(place)
 
     def launch(self, lot: Lot, many: int) -> None:
         """Submit the jobs of a lot: one for each order, an array, or so many pilots."""
@@ -47,9 +53,13 @@ class Submitting(Yard):
             self._submit_each(lot, [(0, None)] * many)
 
     def _submit_each(self, lot: Lot, jobs: Sequence[tuple[int, int | None]]) -> None:
-        """Submit one after another, until one is not taken."""
-        before = len(lot.subs)
-        for tasks, task in jobs:
+        """Submit one after another, until one is not taken or others have waited long enough for us."""
+        before, end = len(lot.subs), time.monotonic() + (_SUBMIT if self.leaving else AT_ONCE)
+        lot.unsent = 0
+        for n, (tasks, task) in enumerate(jobs):
+            if time.monotonic() >= end:
+                lot.unsent = len(jobs) - n
+                break
             if not self.submit(lot, tasks, task):
                 break
         if len(lot.subs) > before:
@@ -58,8 +68,9 @@ class Submitting(Yard):
                 self.name_jobs(lot)
 
     def submit(self, lot: Lot, tasks: int, task: int | None = None) -> bool:
-        """Submit one job or array, where the engine has hosts to one after another; False when nobody took it."""
-        while lot.choice not in self.refused and (host := self.host(lot)) is not None:
+        """Submit one job or array, where the engine has hosts to one after another; False when nobody took it yet."""
+        choice = lot.choice
+        while not (choice in self.refused or self.absences.away(choice)) and (host := self.host(lot)) is not None:
             if self._send(lot, host, tasks, task):
                 return True
             if not host:
@@ -71,6 +82,7 @@ class Submitting(Yard):
         self._submit_each(lot, [(lot.share, None)] if lot.way == "array" else [(0, number) for number in numbers])
 
     def _send(self, lot: Lot, host: str, tasks: int, task: int | None) -> bool:
+        """Start a submission; whose answer lets us wait is heard later (`hear_sent`), and until then gets no other."""
         choice, made = lot.choice, lot.engine
         words = () if task is None else (str(task),)
         python = choice.python or sys.executable
@@ -78,51 +90,95 @@ class Submitting(Yard):
             self.name, (python, "-m", "mt.pipeline.pilot", lot.bag.path, *words), lot.bag.out, self.world.home,
             choice.ask, tasks, self.most(choice) if tasks > self.most(choice) else 0, int(choice.notice), host,
         )  # fmt: skip
-        path = os.path.join(lot.bag.path, f"job-{len(lot.subs)}.sh")
+        lot.scripts += 1
+        path = os.path.join(lot.bag.path, f"job-{os.getpid():x}-{lot.scripts}.sh")
         place, at = absences.Place(made.name, host), time.monotonic()
         try:
             with replacing(path) as name, open(name, "w", encoding="utf-8", errors="surrogateescape") as f:
                 f.write(made.text(job))
-            answer = call(
-                made.submit(job, path), seconds=_SUBMIT, env=self.env, cwd=lot.bag.path,
-                enough=lambda: self.urgency() > 0,
-            )  # fmt: skip
+            asking = Asking([made.submit(job, path)], seconds=_SUBMIT, env=self.env, cwd=lot.bag.path)
         except StoreError:
             raise
         except MtError as e:
-            return self._refuse(lot, place, e.what)
-        found = None if answer.status else re.search(made.job_id, answer.out, re.MULTILINE)
+            return self._refuse(lot, place, e.what, known=True)
+        sending = Sending(lot, tasks, task, at, asking)
+        answers = asking.wait(_SUBMIT if self.leaving else AT_ONCE, lambda: self.urgency() > 1)
+        if answers is None:
+            self.sending[place] = sending
+            return False
+        return self._told(place, sending, answers[0])
+
+    def hear_sent(self) -> None:
+        """The answers of submissions that were slow."""
+        for place, sending in list(self.sending.items()):
+            answers = sending.asking.done()
+            if answers is None:
+                continue
+            del self.sending[place]
+            if self._told(place, sending, answers[0]):
+                sending.lot.tries += 1
+                if sending.lot.share:
+                    self.name_jobs(sending.lot)
+                if self.cancelled:
+                    self.owe(sending.lot.engine, sending.lot.roots())
+
+    def _told(self, place: absences.Place, sending: Sending, answer: Answer) -> bool:
+        """Take the answer to a submission; tells whether there is a job now."""
+        lot = sending.lot
+        found = None if answer.status else re.search(lot.engine.job_id, answer.out, re.MULTILINE)
         if found is None:
-            return self._failed(lot, place, answer, time.monotonic() - at)
-        lot.submitted(found[1], tasks, at, task)
-        self.absences.found(place)
+            return self._failed(lot, place, answer)
+        lot.submitted(found[1], sending.tasks, sending.at, sending.task)
+        for known in (place, lot.choice):
+            self.absences.found(known)
+            self.rebuffs.pop(known, None)
+            self.accepted.add(known)
         self.polls_of(lot).hurry()
         return True
 
-    def _failed(self, lot: Lot, place: absences.Place, answer: Answer, took: float) -> bool:
+    def _failed(self, lot: Lot, place: absences.Place, answer: Answer) -> bool:
         """Who cannot be reached is tried later; what is refused would be refused again."""
-        text = explain(lot.engine, answer)
-        trouble = trouble_of(lot.engine, answer)
-        if (trouble is None and answer.status) or (trouble is not None and not trouble.passing):
-            return self._refuse(lot, place, text, trouble.hint if trouble else "")
-        self.absences.missed(place, took)
-        lot.bag.log("trouble", what=f"{place}: {text}" if place.host else text)
-        self.tell(f"{place}: {text}; trying again")
-        return False
+        text, trouble = explain(lot.engine, answer), trouble_of(lot.engine, answer)
+        if not answer.status:
+            text = f"its answer has no job id: {text}"
+        elif trouble is not None and trouble.passing:
+            self.absences.missed(place)
+            lot.note("trouble", what=f"{place}: {text}" if place.host else text)
+            self.tell(f"{place}: {text}; trying again")
+            return False
+        return self._refuse(lot, place, text, trouble.hint if trouble else "", known=trouble is not None)
 
-    def _refuse(self, lot: Lot, place: absences.Place, text: str, hint: str = "") -> bool:
-        """Nothing more is submitted there; where there is nothing else, cases of this kind end."""
+    def _refuse(self, lot: Lot, place: absences.Place, text: str, hint: str = "", *, known: bool) -> bool:
+        """Nothing more is submitted there for now, or at all; where there is nothing else, cases of this kind end."""
         choice = lot.choice
-        bad = self.useless.setdefault(choice, set())
-        bad.add(place.host)
-        lot.bag.log("refused", why=f"{place}: {text}" if place.host else text)
-        if bad >= {host for host, _ in choice.hosts}:
-            self.refused[choice] = f"{choice.engine} did not take its job: {text}"
-        same = re.sub(rf"(?<![\w.-]){re.escape(place.host)}(?![\w.-])", "", text) if place.host else text
-        self.tell(f"{place} did not take a job: {text}", once=same)
+        lot.note("refused", why=f"{place}: {text}" if place.host else text)
+        if self._is_final(choice, place, known=known):
+            bad = self.useless.setdefault(choice, set())
+            bad.add(place.host)
+            if bad >= {host for host, _ in choice.hosts}:
+                self.refused[choice] = f"{choice.engine} did not take its job: {text}"
+            same = re.sub(rf"(?<![\w.-]){re.escape(place.host)}(?![\w.-])", "", text) if place.host else text
+            self.tell(f"{place} did not take a job: {text}", once=same)
+        else:
+            self.absences.missed(place if place.host else choice)
+            self.tell(f"{place} did not take a job: {text}; trying again", once=f"{place} {choice.text}: again")
         if hint:
             self.tell(f"hint: {hint}")
         return False
+
+    def _is_final(self, choice: Choice, place: absences.Place, *, known: bool) -> bool:
+        """Whether a refusal is the last word: where such jobs run none is, where some did it must be said often.
+
+        One that nobody knows might be a moment's, so it must be said twice.
+        """
+        runs = any(
+            lot.engine.apart(one) == place.host for lot in self.lots if lot.choice == choice for one in lot.roots()
+        )
+        if runs:
+            return False
+        key = place if place.host else choice
+        times = self.rebuffs[key] = self.rebuffs.get(key, 0) + 1
+        return times > (choice.lost if key in self.accepted else 0 if known else 1)
 
     def host(self, lot: Lot) -> str | None:
         """The host for a job: the one with most room; None when all are full or away, "" where the engine chooses.
@@ -134,15 +190,15 @@ class Submitting(Yard):
             return None if self.is_away(choice) else ""
         from mt.launchers.ssh import next_host
 
-        def away(name: str) -> bool:
-            return self.absences.away(absences.Place(choice.engine, name))
-
         busy: dict[str, int] = {}
         for one in (one for other in self.lots if other.engine.name == choice.engine for one in other.open()):
             name = lot.engine.apart(one)
             busy[name] = busy.get(name, 0) + 1
         bad = self.useless.get(choice, ())
-        there = [(name, n) for name, n in choice.hosts if name not in bad and not away(name)]
+        there = [
+            (name, n) for name, n in choice.hosts
+            if name not in bad and not self._is_busy(absences.Place(choice.engine, name))
+        ]  # fmt: skip
         found = next_host(there, busy)
         if there and not found:
             self._make_room(lot)
@@ -154,8 +210,7 @@ class Submitting(Yard):
             if lot is wanting or lot.engine.name != wanting.engine.name or lot.share or lot.closed:
                 continue
             if not set(lot.orders) - lot.bag.taken():
-                lot.bag.say([{"closed": True}])
-                lot.closed = True
+                lot.close()
                 self.polls_of(lot).hurry()
 
     def name_jobs(self, lot: Lot) -> None:

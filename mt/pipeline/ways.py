@@ -46,8 +46,13 @@ def shape(asked: str, ready: int, secs: float | None, most: int, *, arrays: int,
     return Shape(way, pilots(ready, secs, most))
 
 
+def is_long(secs: float | None) -> bool:
+    """Whether a case is worth a job of its own."""
+    return secs is not None and secs >= LONG
+
+
 def _chosen(ready: int, secs: float | None, *, flying: bool) -> str:
-    if secs is not None and secs >= LONG:
+    if is_long(secs):
         return "array" if ready > 1 else "job"
     if flying or ready > FEW or secs is not None:
         return "pilot"

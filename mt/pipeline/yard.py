@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mt.launchers.base import Engine
+from mt.launchers.calling import Asking
 from mt.launchers.words import Choice
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import absences
@@ -29,9 +30,10 @@ class World(NamedTuple):
     """What a fleet needs to know of the run it serves.
 
     `choice` is the engine of a case or None, `expected` its seconds or None,
-    `emit` records a row, `health` tells `alive`, `dead` or `silent` of the
-    worker that a row names, `jobs` is how many jobs there may be at once, `env`
-    the environment of the run.
+    `emit` records a row, `sight` tells `alive`, `dead`, `silent` or `missing`
+    of a worker by the name of its journal, `patience` is how many seconds a
+    silent one is waited for, `jobs` is how many jobs there may be at once,
+    `env` the environment of the run.
     """
 
     setup: Setup
@@ -42,7 +44,8 @@ class World(NamedTuple):
     read: Callable[[str], Choice | None]
     expected: Callable[[CaseKey], float | None]
     emit: Callable[[str, Any], object]
-    health: Callable[[CaseRow], str]
+    sight: Callable[[str], str]
+    patience: float
     jobs: int
     env: Mapping[str, str]
     setvars: Sequence[tuple[str, str]] = ()
@@ -62,11 +65,30 @@ class Place(NamedTuple):
     number: int
 
 
+class Sending(NamedTuple):
+    """A submission whose answer is awaited; `at` is when it began, by our clock."""
+
+    lot: Lot
+    tasks: int
+    task: int | None
+    at: float
+    asking: Asking
+
+
+class Ending(NamedTuple):
+    """Commands that cancel jobs and have not answered."""
+
+    jobs: list[str]
+    asking: Asking
+
+
 class Yard:
     """All that the parts of a fleet share; it does nothing by itself."""
 
     def __init__(self, world: World) -> None:
         self.world = world
+        #: the name of all jobs of the run, for people and for queries by name
+        self.name = job_name(world.suite, world.setup.run_id, world.root)
         self.ready: dict[Choice, list[Waiting]] = {}
         self.lots: list[Lot] = []
         self.where: dict[CaseKey, Place] = {}
@@ -82,8 +104,13 @@ class Yard:
         self.reviewed = 0.0
         self.cancelled = False
         self.last = False
+        self.leaving = False  # what is not submitted now is submitted by nobody
         self.said: set[str] = set()
         self.owed: dict[absences.Place, list[str]] = {}  # jobs that are still to be cancelled
+        self.sending: dict[absences.Place, Sending] = {}  # who has not answered yet, and gets no other job until then
+        self.ending: dict[absences.Place, Ending] = {}
+        self.rebuffs: dict[absences.Place | Choice, int] = {}  # refusals since a job was taken
+        self.accepted: set[absences.Place | Choice] = set()  # who has taken a job, and kinds of jobs that were taken
 
     def take(self, order: Order, choice: Choice) -> None:
         """A case is ready; it goes into a bag at the next `hand_over`."""
@@ -105,11 +132,6 @@ class Yard:
     def jobs(self, choice: Choice) -> int:
         """How many jobs of a kind are open."""
         return sum(lot.jobs() for lot in self.lots if lot.choice == choice)
-
-    @property
-    def name(self) -> str:
-        """The name of all jobs of the run, for people and for queries by name."""
-        return job_name(self.world.suite, self.world.setup.run_id, self.world.root)
 
     @property
     def env(self) -> Mapping[str, str]:

@@ -14,10 +14,21 @@ ROW = CaseRow("t", "i", 2, 5, "RUNNING", "n/a", "n1", 4711, "slurm:12_3", 100.0,
 @pytest.mark.parametrize("fate", ["preempted", "node-failed", "out-of-memory", "failed", "done", "gone", "unknown"])
 def test_what_the_machine_did_is_infra_and_is_tried_again(fate: str) -> None:
     row = fates.ended(ROW, Word(fate, "NODE_FAIL"), own=True, ours=False)
-    assert (row.state, row.status, row.gen, row.attempt) == ("COMPLETED", "INFRA", 6, 2)
+    assert (row.state, row.status, row.attempt) == ("COMPLETED", "INFRA", 2)
     assert row.reason == "slurm NODE_FAIL"
     assert row.comment.startswith("its job 12_3 of slurm ended first: ")
     assert fates.is_blameless(row)
+
+
+def test_what_a_case_that_was_given_up_tells_itself_counts_when_it_comes() -> None:
+    given_up = fates.ended(ROW, Word("gone", ""), own=True, ours=False)
+    told = ROW._replace(gen=ROW.gen + 1, state="COMPLETED", status="PASS")
+    assert given_up.gen < told.gen
+
+
+def test_the_word_for_a_case_that_was_told_to_end_counts_more_than_its_own() -> None:
+    told_to_end = ROW._replace(state="INCOMPLETE", status="KILLED")
+    assert fates.ended(told_to_end, Word("preempted", ""), own=True, ours=False).gen > told_to_end.gen
 
 
 def test_its_own_time_limit_kills_a_case() -> None:
