@@ -22,7 +22,7 @@ from mt.megatest.prepare import Ready, prepared
 from mt.megatest.talk import Refused, Talk
 from mt.megatest.words import Args, comma_list
 from mt.model import CaseRow, RunKey
-from mt.pipeline.loop import Policy
+from mt.pipeline.contract import Policy
 from mt.pipeline.naming import owner
 from mt.pipeline.plan import Selection
 from mt.pipeline.run import Manner, Outcome, Request
@@ -184,7 +184,7 @@ def unlaunched(store: Store, request: Request, talk: Talk) -> None:
     """Say of recorded cases in states of no meaning here that they are not launched (spec/runs.md 4.5, 7)."""
     from mt import queries
     from mt.patterns import TestPattern
-    from mt.pipeline.desk import again_of
+    from mt.pipeline.joining import again_of
 
     run_id = store.run_id(request.run)
     odd = {state for state, _ in queries.counts(store, run_id)} - LAUNCHABLE if run_id is not None else set()

@@ -15,8 +15,8 @@ from mt.errors import BusyError, ConfigError, MtError, UsageError, why
 from mt.fold import refresh
 from mt.model import CaseKey, RunKey, case_id
 from mt.pipeline import history, naming
-from mt.pipeline.desk import again_of
-from mt.pipeline.loop import Policy
+from mt.pipeline.contract import Policy
+from mt.pipeline.joining import again_of
 from mt.pipeline.plan import Plan, Selection
 from mt.pipeline.run import Outcome, Request, planned, run
 from mt.selectors import parse_id

@@ -12,7 +12,7 @@ from mt.fold import Folder
 from mt.journal import Journal
 from mt.model import RunKey, case_id
 from mt.pipeline.aftermath import Aftermath
-from mt.pipeline.loop import Beat
+from mt.pipeline.contract import Beat
 from mt.pipeline.progress import Shown
 
 #: seconds between two folds while a run is driven

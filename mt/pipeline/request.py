@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mt.config import Problem
 from mt.model import CaseKey, RunKey
-from mt.pipeline.loop import Policy
+from mt.pipeline.contract import Policy
 from mt.pipeline.plan import Selection
 from mt.pipeline.progress import Progress, Shown, say_problem
 

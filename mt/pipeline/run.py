@@ -29,12 +29,15 @@ from mt.model import CaseKey, CaseRow, RunKey
 from mt.pipeline import control, history, hooks
 from mt.pipeline.aftermath import Aftermath
 from mt.pipeline.choosing import Launchers
+from mt.pipeline.contract import Beat
 from mt.pipeline.crew import Crew
-from mt.pipeline.desk import Ground, RunDesk, again_of
+from mt.pipeline.desk import RunDesk
 from mt.pipeline.engines import advice_on, fleet_of
 from mt.pipeline.frozen import refuse_frozen
+from mt.pipeline.ground import Ground
 from mt.pipeline.interrupts import Interrupts
-from mt.pipeline.loop import Beat, Loop, describe_left
+from mt.pipeline.joining import again_of
+from mt.pipeline.loop import Loop, describe_left
 from mt.pipeline.plan import Plan
 from mt.pipeline.ready import setup_of
 from mt.pipeline.record import fold, follow, record, show
@@ -77,8 +80,8 @@ def drive(
             loop = Loop(plan, crew, limits, interrupts, desk, request.policy, past.rows)
             if fleet:
                 fleet.urgency = lambda: interrupts.level
-            loop.bump = 1 if past.living else 0
-            loop.prefer(request.order)
+            loop.course.bump = 1 if past.living else 0
+            loop.waits.prefer(request.order)
             progress = request.manner.shown(str(request.run), len(plan.cases), limits.slots, request.quiet)
             beats = loop.beats(past.kept, [row.key for row in past.living])
             kept = record(beats, ground.journal)
@@ -92,7 +95,7 @@ def drive(
         hooks.after(area, request.run)
         ground.folder.fold()
         after.follow()
-        rows = loop.recorded
+        rows = loop.course.recorded
         if loop.left:
             say(describe_left(loop.left))
         if fleet and not request.quiet and (hint := advice_on(ground, rows.values())):
@@ -101,7 +104,7 @@ def drive(
     finish(store, run_id)
     status = 130 if interrupts.level else exit_status(counts)
     unsteady = flaky(store, run_id, rows, plan.cases)
-    return Outcome(status, counts, loop.draining, time.monotonic() - start, ran, unsteady)
+    return Outcome(status, counts, loop.course.draining, time.monotonic() - start, ran, unsteady)
 
 
 def flaky(store: Store, run_id: int, rows: Mapping[CaseKey, CaseRow], keys: Iterable[CaseKey]) -> int:
