@@ -109,6 +109,7 @@ class Engine(NamedTuple):
     read_past    reads its answer
     stuck        fits the engine's words for a job that is over and yet stays in its queue until it is cancelled
     late         seconds that may pass until `poll` and `past` know that a job has ended
+    ending       fits the engine's words for a job that is ending, when they do not tell how
     troubles     known failures, the first that fits counts
     version      the command that prints the version
     maker        fits what it prints, where another engine has programs of the same names; else empty
@@ -142,11 +143,31 @@ class Engine(NamedTuple):
     end_signals: tuple[str, ...] = ("TERM",)
     stuck: str = ""
     late: float = 0.0
+    ending: str = ""
 
 
-def script(prefix: str, lines: Sequence[str], command: Sequence[str]) -> str:
-    """A job script for /bin/sh: directives, and the command in place of the shell, so that signals reach it."""
-    from shlex import join
+#: a job of so many seconds is too short for a warning before its end; of longer ones it is at most such a part
+_SHORT, _PART = 600.0, 0.1
+
+
+def notice(asked: float, time: float) -> int:
+    """Seconds before its end at which a job takes nothing new: as asked, or less where its `time` is short.
+
+    Zero for no warning; a `time` of 0 is not known.
+    """
+    if not time:
+        return int(asked)
+    return 0 if time < _SHORT else int(min(asked, time * _PART))
+
+
+def script(prefix: str, lines: Sequence[str], command: Sequence[str], home: str = "") -> str:
+    """A job script for /bin/sh: directives, and the command in place of the shell, so that signals reach it.
+
+    It goes to `home` where the engine does not.  Warnings of the engine end
+    nothing that has not said yet what it does about them.
+    """
+    from shlex import join, quote
 
     head = "".join(f"{prefix} {line}\n" for line in lines)
-    return f"#!/bin/sh\n{head}exec {join(command)}\n"
+    head += f"cd {quote(home)} || exit 1\n" if home else ""
+    return f"#!/bin/sh\n{head}trap '' USR1 USR2 XCPU\nexec {join(command)}\n"

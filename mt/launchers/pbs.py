@@ -14,11 +14,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from shlex import join, quote
 from typing import Any
 
 from mt.launchers.amounts import clock, megabytes
-from mt.launchers.base import Argv, Engine, Job, Trouble, Unreadable, Word
+from mt.launchers.base import Argv, Engine, Job, Trouble, Unreadable, Word, script
 from mt.launchers.lists import label, portions, quoted, shortened, word
 
 #: letters of both engines; F, X and C have ended, `ended` says how
@@ -75,7 +74,7 @@ def text(job: Job) -> str:
     if job.tasks:
         many = f"0-{job.tasks - 1}" if job.tasks > 1 else "0-1:2"
         lines.append(f"-J {many}" + (f"%{job.at_once}" if job.at_once else ""))
-    return whole_script(lines, job)
+    return script("#PBS", lines, job.command, job.home)
 
 
 def common(job: Job) -> list[str]:
@@ -87,12 +86,6 @@ def common(job: Job) -> list[str]:
     lines += [f"-q {quoted(ask.queue)}"] if ask.queue else []
     lines += [f"-A {quoted(ask.account)}"] if ask.account else []
     return lines
-
-
-def whole_script(lines: Sequence[str], job: Job) -> str:
-    """A script that goes to its directory by itself."""
-    head = "".join(f"#PBS {line}\n" for line in lines)
-    return f"#!/bin/sh\n{head}cd {quote(job.home)} || exit 1\nexec {join(job.command)}\n"
 
 
 def submit(job: Job, path: str) -> Argv:

@@ -111,6 +111,8 @@ def _words(ident: str, state: str, host: str, reason: str, line: str) -> dict[st
         said = said._replace(fate="held")
     if _UNSTARTED in reason:
         said = said._replace(fate="node-failed")
+    if state == "COMPLETING" and reason == "TimeLimit":
+        said = said._replace(fate="time-limit")
     base, task, several = job.groups()
     if several:
         return {f"{base}_{n}": said for n in numbers(several)}
@@ -138,4 +140,5 @@ ENGINE = Engine(
     own_id=("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID"),
     version=("sbatch", "--version"),
     past=past, read_past=read, troubles=_TROUBLES, arrays=1000, stuck=_UNSTARTED,
+    ending="^COMPLETING",
 )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from mt.launchers import pbs
 from mt.launchers.amounts import megabytes
-from mt.launchers.base import Job, Word
+from mt.launchers.base import Job, Word, script
 from mt.launchers.lists import quoted
 
 #: exit statuses below 0 are words of the server and its hosts
@@ -27,7 +27,7 @@ def text(job: Job) -> str:
     lines += [f"-W x=GRES:{quoted(ask.licences)}"] if ask.licences else []
     if job.tasks:
         lines.append(f"-t 0-{job.tasks - 1}" + (f"%{job.at_once}" if job.at_once else ""))
-    return pbs.whole_script(lines, job)
+    return script("#PBS", lines, job.command, job.home)
 
 
 def read(answer: str) -> dict[str, Word]:

@@ -113,7 +113,7 @@ class Bag:
     def add(self, entries: Sequence[Entry]) -> range:
         """Append orders; gives their numbers."""
         first = self.count
-        self.say([{"o": entry} for entry in entries])
+        self.say([{"o": entry, "n": number} for number, entry in enumerate(entries, first)])
         self.count += len(entries)
         return range(first, self.count)
 
@@ -137,18 +137,32 @@ class Bag:
         return self.claim(number, Claim("", "", 0, ""))
 
     def tidy(self) -> None:
-        """All orders have ended: whoever comes late finds nothing to run, and what served only that is removed."""
+        """All orders have ended: whoever comes late finds nothing to run, and what served only that is removed.
+
+        Whoever dies on the way leaves one of the directories of claims, by
+        which the next one knows that there is something left (`is_tidy`).
+        """
         self.say([{"over": True}])
-        claims, gone = os.path.join(self.path, CLAIMS), os.path.join(self.path, f".{CLAIMS}")
-        with suppress(OSError):
-            os.rename(claims, gone)  # at once: half of the claims would be orders that look free
-        shutil.rmtree(gone, ignore_errors=True)
         self._forget_environment()
         for folder, of_no_use in ((self.out, _is_empty), (self.path, _is_script)):
             for entry in _entries(folder):
                 if of_no_use(entry):
                     with suppress(OSError):
                         os.unlink(entry.path)
+        claims, gone = os.path.join(self.path, CLAIMS), os.path.join(self.path, f".{CLAIMS}")
+        with suppress(OSError):
+            os.rename(claims, gone)  # at once: half of the claims would be orders that look free
+        shutil.rmtree(gone, ignore_errors=True)
+
+    @property
+    def is_tidy(self) -> bool:
+        """Whether nothing is left here that served only to run orders."""
+        return not any(os.path.isdir(os.path.join(self.path, name)) for name in (CLAIMS, f".{CLAIMS}"))
+
+    @property
+    def is_half_tidied(self) -> bool:
+        """Whether somebody died while tidying up, so that nobody knows any more who took what."""
+        return not self.is_tidy and not os.path.isdir(os.path.join(self.path, CLAIMS))
 
     def _forget_environment(self) -> None:
         """No job needs it any more, and it may hold secrets."""
@@ -218,8 +232,10 @@ class Reader:
     """What the controller has put into a bag, as a job reads it: a little more at each look."""
 
     def __init__(self, bag: Bag) -> None:
+        self.bag = bag
         self.path = os.path.join(bag.path, ORDERS)
-        self.entries: list[Entry] = []
+        self.entries: dict[int, Entry] = {}  # by number; what cannot be read is not there
+        self.many = 0  # one more than the greatest number
         self.closed = False
         self.stopped = ""
         self.over = False
@@ -243,20 +259,35 @@ class Reader:
         return bool(whole)
 
     def _take(self, line: bytes) -> None:
+        """Read one line; one that its writer did not finish was not told to anybody, others may be of a later mt."""
         try:
-            said = json.loads(line) if line else {}
-            entry = Entry(*said["o"]) if "o" in said else None
-        except (ValueError, TypeError):
-            return  # a line that its writer did not finish: it was not told to anybody
+            said = json.loads(line) if line else None
+        except ValueError:
+            return
         if not isinstance(said, dict):
             return
-        if entry is not None:
-            self.entries.append(entry)
+        if "o" in said:
+            entry, number = _entry(said["o"]), said.get("n", self.many)
+            if entry is not None and isinstance(number, int) and number >= 0:
+                self.entries[number] = entry
+                self.many = max(self.many, number + 1)
         self.over = self.over or "over" in said
         self.closed = self.closed or self.over or "closed" in said
         self.stopped = self.stopped or str(said.get("stop", ""))
-        if "revoke" in said:
+        if isinstance(said.get("revoke"), int):
             self.revoked.add(said["revoke"])
+
+
+def _entry(said: Any) -> Entry | None:
+    """An order as a line tells it; None for what is none."""
+    if not isinstance(said, list) or len(said) != len(Entry._fields):
+        return None
+    order, *times = said
+    if not isinstance(order, list) or len(order) < 7 or not all(isinstance(one, (int, float)) for one in times):
+        return None
+    pairs = order[3] if isinstance(order[3], list) else [None]
+    good = all(isinstance(one, str) for one in order[1:3]) and all(isinstance(pair, list) for pair in pairs)
+    return Entry(order, *times) if good else None
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
@@ -280,6 +311,15 @@ def _is_script(entry: os.DirEntry[str]) -> bool:
 def bags_of(store_root: str, run_id: int) -> str:
     """The directory of all bags of a run."""
     return os.path.join(store_root, "batch", str(run_id))
+
+
+def bags_left(above: str) -> list[Bag]:
+    """The bags of a run that no controller has tidied up, by age."""
+    try:
+        found = [Bag(os.path.join(above, name)) for name in sorted(os.listdir(above))]
+    except OSError:
+        return []
+    return [bag for bag in found if not bag.is_tidy]
 
 
 def token_of(bag: Bag, number: int) -> str:

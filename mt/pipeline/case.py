@@ -138,7 +138,7 @@ class CaseRun:
         )  # fmt: skip
         self.stop: Interrupt | None = None
         self.asked: Callable[[], Interrupt | None] = lambda: None
-        self.doubt: Callable[[], Interrupt | None] = lambda: None
+        self.doubt: Callable[[Sequence[int]], Interrupt | None] = lambda exits: None
         self.wake = -1
         self.source = -1
         self.cpu = 0.0
@@ -160,7 +160,8 @@ class CaseRun:
         self.record("RUNNING", "n/a")
         self.flush()
         if not still_ours():
-            return self.finish(Interrupt("INCOMPLETE", "n/a", "its controller left before it began"))
+            left = Interrupt("INCOMPLETE", "n/a", "its controller left before it began")
+            return self.finish(self.asked() or left)
         asked = control.kill_asked(self.control)
         if asked:
             control.forget(self.control)
@@ -342,7 +343,7 @@ class CaseRun:
         self.cpu += ended.cpu
         self.rss = max(self.rss, ended.rss)
         if self.stop is None and any(ended.exits):  # a script says 1 or 2 when what it called was ended
-            self.stop = self.doubt()
+            self.stop = self.doubt(ended.exits)
 
     def watch(self) -> str:
         """Asked twice a second while a step runs: is there a reason to end it?"""

@@ -22,11 +22,11 @@ from typing import Any
 
 from mt.errors import MtError, StoreError
 from mt.launchers import engine
-from mt.launchers.base import Ask, Engine
+from mt.launchers.base import Ask, Engine, notice
 from mt.launchers.words import Choice, over
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import ways
-from mt.pipeline.bag import CLAIMS, Bag, Entry, Terms, bags_of, order_of
+from mt.pipeline.bag import Bag, Entry, Terms, bags_left, bags_of, order_of
 from mt.pipeline.case import Order
 from mt.pipeline.lots import Lot, Share
 from mt.pipeline.reviewing import Reviewing, open_jobs, over_now
@@ -103,7 +103,8 @@ class Fleet(Reviewing):
         s = self.world.setup
         terms = Terms(
             self.world.home, s.run.target, s.run.name, s.run_id, s.contour, s.old, self.world.env,
-            self.world.setvars, made.name, way, share, choice.ask.time, choice.notice, choice.idle,
+            self.world.setvars, made.name, way, share, choice.ask.time,
+            notice(choice.notice, choice.ask.time), choice.idle,
         )  # fmt: skip
         name = f"{time.time_ns() // 1_000_000:x}{os.urandom(2).hex()}"
         lot = Lot(Bag.make(bags_of(self.world.root, s.run_id), name, terms), made, choice, way, share)
@@ -152,9 +153,11 @@ class Fleet(Reviewing):
 
     def _settle(self, found: dict[str, Lot | None]) -> None:
         """See to it that nothing runs of earlier bags but what is adopted, and that their idle jobs leave."""
-        for entry in _bags_left(bags_of(self.world.root, self.world.setup.run_id)):
-            if entry not in found:
-                found[entry] = self._found(entry)
+        for bag in bags_left(bags_of(self.world.root, self.world.setup.run_id)):
+            if bag.is_half_tidied:
+                bag.tidy()
+            elif bag.name not in found:
+                found[bag.name] = self._found(bag.name)
         for lot in filter(None, found.values()):
             ours = {number for place, number in self.where.values() if place is lot}
             for number in lot.orders.keys() - ours - lot.bag.taken():
@@ -266,14 +269,6 @@ def _ask(fields: Mapping[str, Any]) -> Ask:
     """What a job asked, as the log of its bag tells."""
     known = {name: value for name, value in fields.items() if name in Ask._fields}
     return Ask(**{**known, "flags": tuple(known.get("flags", ()))})
-
-
-def _bags_left(above: str) -> list[str]:
-    """The names of bags that no controller has tidied up."""
-    try:
-        return sorted(name for name in os.listdir(above) if os.path.isdir(os.path.join(above, name, CLAIMS)))
-    except OSError:
-        return []
 
 
 def _over_unbegun(order: Order, status: str, comment: str) -> CaseRow:

@@ -100,8 +100,8 @@ class Lot:
         reader.look()
         lot = cls(bag, engine, choice, terms.way, terms.share)
         lot.closed = True  # new orders go into new bags
-        bag.count = len(reader.entries)
-        lot.orders = {n: Share(CaseKey(e.order[1], e.order[2]), e) for n, e in enumerate(reader.entries)}
+        bag.count = reader.many
+        lot.orders = {n: Share(CaseKey(e.order[1], e.order[2]), e) for n, e in reader.entries.items()}
         now = time.monotonic()
         for line in bag.logged():
             if line.get("e") == "submitted":

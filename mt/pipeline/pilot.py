@@ -12,13 +12,14 @@ runs is ended: somebody else has been given the case.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mt.errors import MtError, StoreError, why
 from mt.journal import Journal, writer_name
@@ -31,9 +32,11 @@ from mt.pipeline.bag import Bag, Claim, Entry, Reader, Terms, token_of
 from mt.pipeline.case import Interrupt, Order, Setup
 from mt.pipeline.worker import Worker
 
-#: seconds that we wait for a signal of our own after a step has failed: engines send it to all of a job, and a shell
-#: or make that sees its child end first says that it failed
-_DOUBT = 0.3
+#: seconds that we wait for a signal of our own after a step was ended by one, and after one that has just failed:
+#: engines send it to all of a job, and a shell or make that sees its child end first says that it failed
+_DOUBT, _SLIGHT_DOUBT = 0.3, 0.05
+#: a shell says that a command was ended by signal N with a status of so much and N
+_SIGNALLED = 128
 #: seconds between two looks for more orders, at first and at most
 _SOON, _LATE = 0.05, 0.5
 #: variables that belong to the job and its host, whatever the environment of the controller says
@@ -76,17 +79,17 @@ def environment(terms: Terms, env: Mapping[str, str]) -> dict[str, str]:
 class Pilot(Worker):
     """A worker that takes its orders from a bag."""
 
-    def __init__(self, bag: Bag, terms: Terms, job: str, task: int, journal: Journal, setup: Setup) -> None:
+    def __init__(self, reader: Reader, terms: Terms, job: str, task: int, journal: Journal, setup: Setup) -> None:
         ours, theirs = socket.socketpair()
         super().__init__(theirs, journal, setup, os.getppid())
         self.waker = ours
         theirs.setblocking(False)
         ours.setblocking(False)
-        self.bag = bag
+        self.reader = reader
+        self.bag = reader.bag
         self.terms = terms
         self.job = job
         self.task = task
-        self.reader = Reader(bag)
         self.began = time.monotonic()
         self.leaving = False
         self.ended_by = 0  # the signal that told us to end
@@ -111,9 +114,11 @@ class Pilot(Worker):
 
     def dealt(self) -> Iterator[int]:
         """Our share of a bag that was full before we were submitted."""
-        self.reader.look()
-        for number in range(self.task, len(self.reader.entries), self.terms.share):
-            if self.reader.over or not self.fits(self.reader.entries[number].secs):
+        for number in range(self.task, self.reader.many, self.terms.share):
+            entry = self.reader.entries.get(number)
+            if entry is None:
+                continue  # a line that cannot be read
+            if self.cancelled or self.leaving or self.reader.over or not self.fits(entry.secs):
                 return
             if self.claimed(number):
                 yield number
@@ -123,7 +128,7 @@ class Pilot(Worker):
         at, pause, since = 0, _SOON, time.monotonic()
         taken: set[int] = set()
         while not (self.cancelled or self.leaving):
-            if at >= len(self.reader.entries):
+            if at >= self.reader.many:
                 if self.look():
                     pause, since = _SOON, time.monotonic()
                     continue
@@ -134,26 +139,41 @@ class Pilot(Worker):
                 continue
             if self.reader.over:
                 return
-            if at in taken:
+            entry = self.reader.entries.get(at)
+            if at in taken or entry is None:
                 at += 1
-            elif not self.fits(self.reader.entries[at].secs):
+            elif not self.fits(entry.secs):
                 return
             elif self.claimed(at):
                 yield at
                 at, pause, since = at + 1, _SOON, time.monotonic()
-            else:  # others are ahead of us: see once how far
+            elif not self.reader.over:  # others are ahead of us: see once how far
                 taken = self.bag.taken()
 
     def claimed(self, number: int) -> bool:
-        """Whether the order is ours from now on."""
-        return self.bag.claim(number, Claim(self.job, self.setup.host, os.getpid(), self.journal.writer))
+        """Whether the order is ours from now on.
+
+        A network client may make a claim in a directory that is not there any
+        more, so whoever has won looks once more whether all is over.  Raises
+        StoreError when that cannot be seen: then our end tells that nobody has it.
+        """
+        try:
+            won = self.bag.claim(number, Claim(self.job, self.setup.host, os.getpid(), self.journal.writer))
+        except StoreError:
+            self.reader.look()
+            if self.reader.over:
+                return False
+            raise
+        if won:
+            self.reader.look()
+        return won and not self.reader.over
 
     def fits(self, secs: float) -> bool:
         """Whether a case that may take so long ends before the time of our job does."""
         if not self.terms.secs or self.number < 0:
             return True
         left = self.terms.secs - (time.monotonic() - self.began)
-        least = min(self.terms.notice, self.terms.secs * _LAST_PART)
+        least = min(self.terms.notice or math.inf, self.terms.secs * _LAST_PART)
         return left > max(secs * 1.5, least)
 
     def rest(self, seconds: float) -> None:
@@ -182,13 +202,15 @@ class Pilot(Worker):
         if not self.cancelled:
             self.look()
         if self.number in self.reader.revoked and not self.cancelled:
-            self.cancelled = Interrupt("INCOMPLETE", "DEAD", "it was given to another job")
+            self.cancelled = Interrupt(
+                "INCOMPLETE", "DEAD", "its controller has given it up, as its job seemed to be dead"
+            )
         return self.cancelled
 
-    def doubt(self) -> Interrupt | None:
+    def doubt(self, exits: Sequence[int]) -> Interrupt | None:
         """A step has failed: an engine that ends a job sends its signal to us as well."""
         if not self.cancelled:
-            self.rest(_DOUBT)
+            self.rest(_DOUBT if any(code < 0 or code > _SIGNALLED for code in exits) else _SLIGHT_DOUBT)
         return self.cancelled
 
     def look(self) -> bool:
@@ -237,6 +259,10 @@ def main(path: str, share: str = "") -> int:
     from mt.pipeline.ready import setup_of
 
     bag = Bag(os.path.abspath(path))
+    reader = Reader(bag)
+    reader.look()
+    if reader.over:
+        return 0  # we come too late, and what we need may be gone
     terms = bag.terms()
     made = engine(terms.engine)
     job, task = job_of(made, os.environ)
@@ -253,7 +279,7 @@ def main(path: str, share: str = "") -> int:
     proc.become_subreaper()
     os.chdir("/")
     with Journal(directory, writer, buffered=True) as journal:
-        pilot = Pilot(bag, terms, job, task, journal, setup)
+        pilot = Pilot(reader, terms, job, task, journal, setup)
         pilot.obey()
         pilot.fly()
     if pilot.ended_by:  # as any job would: Grid Engine knows by nothing else that it has deleted a job

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from mt.launchers.base import Word
+from mt.launchers.base import Engine, Word
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import control, fates, ways
 from mt.pipeline.cancelling import Cancelling
@@ -19,6 +20,8 @@ _REVIEW = 1.0
 #: seconds to wait for the engine's word about a job that is dead, for a claimed case to begin, and for a journal of a
 #: job on another host to be seen here
 _WORD, _BEGIN, _UNSEEN = 15.0, 5.0, 60.0
+#: seconds that what a site does after each job may take
+_EPILOG = 600.0
 #: seconds between a submission of pilots and one of more of them
 _GROW = 2.0
 
@@ -227,13 +230,19 @@ class Reviewing(Cancelling):
         if not (self.cancelled or over or before > since) and now - since < _WORD:
             return None
         word = lot.word(job) if over or last > since else Word(fates.UNKNOWN, "")
-        if word.fate in (fates.GONE, "running") and now - since < lot.engine.late and not self.cancelled:
+        if now - since < self._wait_for(lot.engine, word) and not self.cancelled:
             self.puzzles.add((lot.engine.name, job))
             return None  # that it has ended, and how, is known soon
         self.puzzles.discard((lot.engine.name, job))
         if row.state == "RUNNING":
             lot.bag.say([{"revoke": place.number}])  # should its worker come back, from a host that was cut off
         return fates.ended(row, word, own=lot.sole, ours=self.cancelled)
+
+    def _wait_for(self, made: Engine, word: Word) -> float:
+        """Seconds after which the engine will not know better how a job has ended."""
+        if made.ending and re.search(made.ending, word.said):
+            return _EPILOG
+        return made.late if word.fate in (fates.GONE, "running") else 0.0
 
     def _to_ask(self, lots: Sequence[Lot]) -> list[str]:
         """The ids of all jobs of some lots that may still run or begin, or of which more is to be known."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from mt.errors import MtError, StoreError
-from mt.launchers.base import Job
+from mt.launchers.base import Job, notice
 from mt.launchers.calling import Answer, Asking, explain, trouble_of
 from mt.launchers.words import Choice
 from mt.pipeline import absences
@@ -88,7 +88,8 @@ class Submitting(Yard):
         python = choice.python or sys.executable
         job = Job(
             self.name, (python, "-m", "mt.pipeline.pilot", lot.bag.path, *words), lot.bag.out, self.world.home,
-            choice.ask, tasks, self.most(choice) if tasks > self.most(choice) else 0, int(choice.notice), host,
+            choice.ask, tasks, self.most(choice) if tasks > self.most(choice) else 0,
+            notice(choice.notice, choice.ask.time), host,
         )  # fmt: skip
         lot.scripts += 1
         path = os.path.join(lot.bag.path, f"job-{os.getpid():x}-{lot.scripts}.sh")

@@ -21,7 +21,7 @@ import signal
 import socket
 import sys
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mt.errors import MtError, StoreError, why
@@ -92,8 +92,8 @@ class Worker:
             self.receive(wait=False)
         return self.cancelled
 
-    def doubt(self) -> Interrupt | None:
-        """A step has failed: was a signal sent to all of us to blame?"""
+    def doubt(self, exits: Sequence[int]) -> Interrupt | None:
+        """A step has failed: was a signal that was sent to all of us to blame?"""
         return None
 
     def beat(self) -> None:

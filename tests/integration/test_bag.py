@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mt.errors import StoreError
-from mt.pipeline.bag import Bag, Claim, Entry, Reader, Terms, order_of, token_of
+from mt.pipeline.bag import Bag, Claim, Entry, Reader, Terms, bags_left, order_of, token_of
 
 
 def _terms(**more: object) -> Terms:
@@ -57,7 +57,7 @@ def test_orders_are_read_as_they_come(bag: Bag) -> None:
     assert list(bag.add([_entry("c")])) == [2]
     bag.say([{"closed": True}, {"revoke": 1}])
     assert reader.look()
-    assert [entry.order[1] for entry in reader.entries] == ["a", "b", "c"]
+    assert [entry.order[1] for entry in reader.entries.values()] == ["a", "b", "c"]
     assert (reader.closed, reader.stopped, reader.revoked) == (True, "", {1})
 
 
@@ -71,7 +71,7 @@ def test_a_torn_line_is_no_order_and_hides_none(bag: Bag) -> None:
     assert len(reader.entries) == 1
     bag.add([_entry("b")])
     reader.look()
-    assert [entry.order[1] for entry in reader.entries] == ["a", "b"]
+    assert [entry.order[1] for entry in reader.entries.values()] == ["a", "b"]
 
 
 def _claim_all(path: str, who: int, wins: str) -> None:
@@ -139,3 +139,25 @@ def test_a_token_names_bag_and_order(bag: Bag) -> None:
     assert order_of(token_of(bag, 12)) == ("b1", 12)
     assert order_of("") is None
     assert order_of("nonsense") is None
+
+
+def test_an_order_has_the_number_it_was_given_whatever_cannot_be_read(bag: Bag) -> None:
+    bag.add([_entry("a")])
+    path = Path(bag.path, "orders.ndjson")
+    bag.add([_entry("b"), _entry("c")])
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + b"\0" * 40 + b"\n" + lines[2])
+    reader = Reader(bag)
+    reader.look()
+    assert {n: entry.order[1] for n, entry in reader.entries.items()} == {0: "a", 2: "c"}
+    assert reader.many == 3
+
+
+def test_a_bag_of_which_tidying_was_cut_short_is_tidied_again(bag: Bag) -> None:
+    assert not bag.is_tidy and not bag.is_half_tidied
+    Path(bag.path, "claims").rename(Path(bag.path, ".claims"))
+    assert not bag.is_tidy and bag.is_half_tidied
+    assert [one.name for one in bags_left(os.path.dirname(bag.path))] == ["b1"]
+    bag.tidy()
+    assert bag.is_tidy and bags_left(os.path.dirname(bag.path)) == []
+    assert bag.terms().env == {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from faults.around import FaultyDisk, sample
@@ -279,6 +281,26 @@ def test_a_case_whose_job_somebody_cancels_is_killed_and_stays_so(on: OnSlurm, w
     assert on.noted("begin") == {"one/a": 1, "one/b": 1}
     (why,) = [row for row in on.rows() if row["item"] == "a"]
     assert job in why["comment"] and "cancelled" in why["comment"], why
+
+
+@pytest.mark.parametrize("way", SOME)
+def test_a_job_that_somebody_cancels_is_not_tried_again_however_long_slurm_tidies_up(
+    area: Area, new_slurm: Callable[..., Slurm], tmp_path: Path, way: str
+) -> None:
+    epilog = tmp_path / "epilog"
+    epilog.write_text("#!/bin/sh\nsleep 6\n")  # while it runs the job is COMPLETING, and how it ended is not told
+    epilog.chmod(0o755)
+    on = OnSlurm(area, new_slurm(extra=f"Epilog={epilog}"))
+    on.cases("one", "a b", do=on.hold)
+    with on.started(*on.command(launcher=launcher(way))) as run:
+        on.wait_noted("begin", 2)
+        on.wait_states(2, "RUNNING")
+        job = next(row["job"] for row in on.rows() if row["item"] == "a").partition(":")[2]
+        on.cluster.run("scancel", job)
+        on.go()
+        assert ended(run)[0] == 1
+    on.proper({"one/a": "KILLED"})
+    assert on.noted("begin") == {"one/a": 1, "one/b": 1}
 
 
 def test_a_queued_case_and_a_running_one_can_be_killed(on: OnSlurm) -> None:

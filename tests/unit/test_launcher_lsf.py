@@ -43,6 +43,7 @@ def test_a_script_asks_for_all_that_is_asked() -> None:
         "#BSUB -P p7\n"
         "#BSUB -W 1:31\n"
         "#BSUB -wa USR2 -wt 2\n"
+        "trap '' USR1 USR2 XCPU\n"
         "exec /usr/bin/python3 -m x\n"
     )
 

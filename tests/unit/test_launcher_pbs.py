@@ -82,6 +82,7 @@ def test_openpbs_is_asked_for_a_chunk_and_torque_for_a_node() -> None:
         "#PBS -l select=1:ncpus=4:mem=3072mb\n"
         "#PBS -J 0-11%3\n"
         "cd '/ar ea' || exit 1\n"
+        "trap '' USR1 USR2 XCPU\n"
         "exec /py -m x 'a b'\n"
     )
     text = TORQUE.text(JOB._replace(ask=ALL))

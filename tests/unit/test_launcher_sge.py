@@ -48,6 +48,7 @@ def test_a_script_asks_for_all_that_is_asked() -> None:
         "#$ -l s_rt=5340\n"
         "#$ -t 1-12\n"
         "#$ -tc 3\n"
+        "trap '' USR1 USR2 XCPU\n"
         "exec /py -m x\n"
     )
 

@@ -48,6 +48,7 @@ def test_a_script_asks_for_all_that_is_asked() -> None:
         "#SBATCH --licenses=matlab:2\n"
         "#SBATCH --signal=B:USR2@60\n"
         "#SBATCH --array=0-11%3\n"
+        "trap '' USR1 USR2 XCPU\n"
         "exec /usr/bin/python3 -m x 'a b'\n"
     )
     assert ENGINE.submit(JOB._replace(ask=ALL), "/s") == ("sbatch", "--parsable", "--exclusive", "--comment=a b", "/s")
@@ -205,3 +206,10 @@ def test_a_failure_is_one_line_and_a_hint(printed: str, said: str, passing: bool
     assert explain(ENGINE, answer) == said
     assert trouble is not None and trouble.passing is passing
     assert hint in trouble.hint
+
+
+def test_a_job_that_is_ending_tells_how_only_for_its_time() -> None:
+    words = ENGINE.read("1|COMPLETING|n1|None\n2|COMPLETING|n1|TimeLimit\n3|RUNNING|n1|None\n")
+    assert [(words[job].fate, bool(re.search(ENGINE.ending, words[job].said))) for job in "123"] == [
+        ("running", True), ("time-limit", True), ("running", False)
+    ]  # fmt: skip
