@@ -142,23 +142,33 @@ class Loop:
     # -- what happens ---------------------------------------------------------------------------
 
     def wait(self) -> None:
-        """Sleep until a worker or a signal has something to say, or a beat is over."""
-        quick = self.course.adopting or self.waits.held or (self.waits.startable() and not self.course.running)
-        patience = min(_QUICK_BEAT * 1.1**self.calm, _BEAT) if quick else _BEAT
-        if self.limits.spacing and self.waits.startable():
-            patience = min(patience, self.limits.pause() or patience)
-        if (due := self.waits.next_due()) is not None:
-            patience = min(patience, due)
-        events = self.poll.poll(math.ceil(patience * 1000))
+        """Sleep until a worker or a signal has something to say, or it is time to look around."""
+        pause = self.pause()
+        events = self.poll.poll(math.ceil(self.nap(pause) * 1000))
         for fd, _ in events:
             if fd == self.interrupts.reader:
                 self.interrupts.drain()
             else:
                 self.hear(fd)
         self.obey()
-        if not events or quick or time.monotonic() - self.looked >= _BEAT:  # also when workers never fall silent
+        if not events or time.monotonic() - self.looked >= pause:  # also when workers never fall silent
             self.look_around()
             self.looked = time.monotonic()
+
+    def pause(self) -> float:
+        """Seconds between two looks around: fewer where what we wait for is told by no descriptor."""
+        course, waits = self.course, self.waits
+        if course.adopting or waits.held or (not course.running and waits.startable()):
+            return min(_QUICK_BEAT * 1.1**self.calm, _BEAT)
+        return _BEAT
+
+    def nap(self, pause: float) -> float:
+        """Seconds to sleep at most: until the next look around, or until something may start by itself."""
+        nap = min(max(self.looked + pause - time.monotonic(), 0.0), pause)
+        if self.limits.spacing and self.waits.startable():
+            nap = min(nap, self.limits.pause() or nap)
+        due = self.waits.next_due()
+        return nap if due is None else min(nap, due)
 
     def look_around(self) -> None:
         """Now and then: ended adopted cases, requests of others, exclusive cases that are free again."""
