@@ -108,7 +108,7 @@ class Course:
 
     def try_again(self, number: int, row: CaseRow) -> None:
         """Let a case wait for its next attempt: its turn, and before that a pause if the machine was to blame."""
-        pause = self.retrying.count(number, row)
+        pause = self.retrying.pause(number, row)
         if pause:
             self.waits.put_later(number, pause)
         else:

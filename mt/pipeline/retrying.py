@@ -1,4 +1,9 @@
-"""Which cases of a run are tried again, and after which pause; what the words mean stands in `mt.retries`."""
+"""Which cases of a run are tried again, and after which pause; what the words mean stands in `mt.retries`.
+
+What the machine did to a case is no end of its own: it is *forgiven* so often,
+whatever retries are asked, and uses none of them up.  Only `retries 0`, where
+somebody says it, means that nothing runs twice.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from mt.retries import Retry
 
 
 class Retrying:
-    """Counts how often each case was tried again.
+    """Counts how often each case was tried again, and how often that was forgiven.
 
     `typed` is what the command says and `usual` what the area does; what a test
     says of itself stands between the two.  `forgiven` tells how often a case
@@ -25,22 +30,36 @@ class Retrying:
         self.usual = usual
         self.forgiven = forgiven
         self.tries: dict[int, int] = {}
+        self.spared: dict[int, int] = {}
 
     def allows(self, number: int, kind: str, row: CaseRow) -> bool:
-        """Whether a case that ended like this, with a verdict of this kind, may be tried again."""
-        tried = self.tries.get(number, 0)
-        policy = self.typed
-        if policy.times != 0:
-            own = retries.read(self.plan.spec_of(number).config, "requirements")
-            policy = policy.over(own).over(self.usual)
-        if is_blameless(row) and policy.times is None:
-            return tried < self.forgiven(row.key)
-        if row.status == "DEAD" and row.state == "INCOMPLETE":
-            return tried < max(policy.times or 0, 1)
-        return row.state != "KILLED" and policy.allows(kind, tried)
+        """Whether a case that ended like this, with a verdict of this kind, runs again; then that is counted."""
+        policy = self.policy(number)
+        if policy.times == 0:
+            return False
+        for counts, allowed in (
+            (self.spared, self.spared.get(number, 0) < self.mercy(row)),
+            (self.tries, row.state != "KILLED" and policy.allows(kind, self.tries.get(number, 0))),
+        ):
+            if allowed:
+                counts[number] = counts.get(number, 0) + 1
+                return True
+        return False
 
-    def count(self, number: int, row: CaseRow) -> float:
-        """A case is tried once more; gives the seconds before that: none unless the machine was to blame."""
-        tried = self.tries.get(number, 0)
-        self.tries[number] = tried + 1
-        return retries.pause(tried) if row.status == "INFRA" or row.state == "LOST" else 0.0
+    def policy(self, number: int) -> Retry:
+        """What is said of a case."""
+        if self.typed.times == 0:
+            return self.typed
+        own = retries.read(self.plan.spec_of(number).config, "requirements")
+        return self.typed.over(own).over(self.usual)
+
+    def mercy(self, row: CaseRow) -> int:
+        """How often an end like this is forgiven: when its job was ended, or once when its worker died."""
+        if is_blameless(row):
+            return self.forgiven(row.key)
+        return int(row.state == "INCOMPLETE" and row.status == "DEAD")
+
+    def pause(self, number: int, row: CaseRow) -> float:
+        """Seconds before a case that was counted is tried again: none unless the machine was to blame."""
+        before = self.tries.get(number, 0) + self.spared.get(number, 0) - 1
+        return retries.pause(before) if row.status == "INFRA" or row.state == "LOST" else 0.0

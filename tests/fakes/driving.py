@@ -207,7 +207,8 @@ class Drive:
         )  # fmt: skip
 
     def beats(self) -> Iterator[Beat]:
-        """Drive it, adopting what is recorded as living."""
+        """Drive it, adopting what is recorded; nobody waits for the machine to get well."""
+        self.loop.waits.put_later = lambda number, pause: self.loop.waits.put(number)  # type: ignore[method-assign]
         try:
             yield from self.loop.beats({}, list(self.recorded))
         finally:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from fakes.driving import Drive
 from fakes.specs import spec
+
+from mt.model import CaseRow
+from mt.pipeline.contract import Policy
+from mt.retries import Retry, asked
 
 
 def numbers(n: int) -> str:
@@ -47,3 +52,54 @@ def test_the_end_of_what_runs_elsewhere_is_heard_soon_when_nothing_else_happens(
     drive.elsewhere.end("far")
     assert [row.test for beat in beats for row in beat.ran] == ["far", "next"]
     assert time.monotonic() - began < 0.45
+
+
+# -- trying again
+
+
+BAD = ("COMPLETED", "FAIL")
+LOST_JOB = CaseRow("t", "", 1, 1, "COMPLETED", "INFRA", reason="slurm PREEMPTED")
+FAILED = CaseRow("t", "", 1, 1, *BAD)
+
+
+def far_attempts(*ends: CaseRow, typed: Retry | None = None, own: str = "", lost: int = 3) -> list[str]:
+    """How the attempts of a case end that a batch engine runs; they end as said, then well."""
+    drive = Drive(spec("t"), far="t", policy=Policy(retry=typed or Retry()), lost=lost, requirements={"t": own})
+    drive.elsewhere.ends["t"] = [*ends, CaseRow("t", "", 1, 1, "COMPLETED", "PASS")]
+    return [status for _, _, status in drive.ended()]
+
+
+@pytest.mark.parametrize(
+    "typed", [Retry(), asked(1, "fail"), asked(None, "fail"), asked(2, "all"), asked(None, "infra")]
+)
+def test_what_a_batch_engine_did_to_a_case_is_forgiven_whatever_retries_are_asked(typed: Retry) -> None:
+    assert far_attempts(LOST_JOB, LOST_JOB, LOST_JOB, typed=typed) == ["INFRA"] * 3 + ["PASS"]
+
+
+def test_what_was_forgiven_uses_up_no_retry() -> None:
+    assert far_attempts(LOST_JOB, FAILED, typed=asked(1, "fail")) == ["INFRA", "FAIL", "PASS"]
+    assert far_attempts(FAILED, LOST_JOB, LOST_JOB, FAILED, typed=asked(1, "fail")) == [
+        "FAIL",
+        "INFRA",
+        "INFRA",
+        "FAIL",
+    ]
+
+
+def test_what_was_forgiven_often_enough_is_retried_only_as_asked() -> None:
+    assert far_attempts(LOST_JOB, LOST_JOB, lost=1) == ["INFRA", "INFRA"]
+    assert far_attempts(LOST_JOB, LOST_JOB, lost=1, typed=asked(1, "fail")) == ["INFRA", "INFRA"]
+    assert far_attempts(LOST_JOB, LOST_JOB, lost=1, typed=asked(1, "infra")) == ["INFRA", "INFRA", "PASS"]
+
+
+def test_no_retries_means_none_at_all() -> None:
+    assert far_attempts(LOST_JOB, typed=asked(0, None)) == ["INFRA"]
+    assert far_attempts(LOST_JOB, own="retries 0") == ["INFRA"]
+    assert far_attempts(LOST_JOB, typed=asked(1, "fail"), own="retries 0") == ["INFRA", "PASS"], "the command wins"
+
+
+def test_a_case_whose_worker_died_is_tried_once_more_but_not_where_no_retries_are_asked() -> None:
+    dead = ("INCOMPLETE", "DEAD")
+    for typed, ends in ((Retry(), ["DEAD", "DEAD"]), (asked(1, "fail"), ["DEAD", "DEAD"]), (asked(0, None), ["DEAD"])):
+        drive = Drive(spec("t"), policy=Policy(retry=typed), ends={"t": [dead, dead, dead]})
+        assert [status for _, _, status in drive.ended()] == ends

@@ -13,8 +13,10 @@ interrupted runs again with the next `mt run`.
 `--retries 2` runs what is not good up to twice more, `--retry infra` only what could not be judged (see `[infra]` in
 mt-config(5)), `--retry fail` only what failed.  Both can be said in `[setup]` of the area and in `[requirements]` of a
 test; the command wins over the test, the test over the area.  After an INFRA the next attempt waits 1 s, then 2 s, 4 s,
-up to a minute, while other cases go on.  All attempts stay in the record; a case that failed first and passes then is
-flaky (mt-flaky).
+up to a minute, while other cases go on.  What the machine did to a case is forgiven besides, whatever is said of
+retries: a job that was preempted or whose host failed up to three times (`lost` in mt-launchers(7)), a worker that died
+once.  Only `--retries 0` means that nothing runs twice.  All attempts stay in the record; a case that failed first and
+passes then is flaky (mt-flaky).
 
 EXAMPLES
 
