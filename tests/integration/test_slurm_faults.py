@@ -129,6 +129,9 @@ def lost_at_each(on: OnSlurm, way: str, many: int) -> None:
         on.notes.write_text("")
         name = f"dies-{number}"
         killed = on.run(launcher=launcher(way), run=name, env=disk.env(only="run", die=True, first=number, last=number))
+        if disk.count() < number:  # how often bags are looked at is a matter of time
+            assert killed.status == 0
+            continue
         assert killed.status == -signal.SIGKILL, (number, total, disk.failed())
         done = on.run(launcher=launcher(way), run=name)
         assert done.status == 0, (number, disk.failed(), done)
