@@ -67,14 +67,26 @@ class Limits:
     def start(self, group: str, case: int | None = None, *, far: bool = False) -> list[int]:
         """One more runs; gives the descriptors that keep its places among all runs, for the worker that runs it.
 
-        One that runs `far` from here, by a batch engine, takes no slot of this host, but its place in a group.
+        One that runs `far` from here, by a batch engine, takes its place in its group and nothing else: no slot of
+        this host, and none of what the area's runs may do together, for how many jobs there are is the engine's to
+        say (`Fleet.most`) and cases wait in the bags of few jobs.
         """
         if not far:
             self.running += 1
             self.last = time.monotonic()
         if group:
             self.in_group[group] = self.in_group.get(group, 0) + 1
-        return self.shared.start(case, group) if self.shared is not None else []
+        return self.shared.start(case, group, far=far) if self.shared is not None else []
+
+    def take_up(self, group: str, case: int) -> bool:
+        """A case runs far away since before our time; False when its place in its group is taken by another run.
+
+        It counts in its group all the same, so that no new one joins it over the limit.
+        """
+        running = self.in_group.get(group, 0)
+        placed = not group or self.shared is None or self.shared.room_in(group, running)
+        self.start(group, case, far=True)
+        return placed
 
     def settle(self) -> None:
         """Nothing more starts for now: give back what was taken for a case that did not start after all."""

@@ -88,8 +88,13 @@ class Loop:
         """Cases that run already, elsewhere."""
         number_of = {c: n for n, c in enumerate(self.plan.cases)} if keys else {}
         self.course.adopting = {c: number_of[c] for c in keys if c in number_of}
-        for key, number in self.course.adopting.items():
-            self.starting.take_up(key, number)
+        gone = [
+            f"{key} goes on, though another run has taken {what} meanwhile"
+            for key, number in self.course.adopting.items()
+            for what in self.starting.take_up(key, number)
+        ]
+        more = f"; and {len(gone) - 3} more" if len(gone) > 3 else ""
+        self.course.said = "; ".join(gone[:3]) + more
 
     def beat(self) -> Beat:
         """What ended since the last beat."""
@@ -190,8 +195,7 @@ class Loop:
         for row in ended:
             number = self.course.adopting.pop(row.key, None)
             if number is not None:
-                if number in self.course.running:
-                    self.starting.freed(number)
+                self.starting.freed(number)
                 self.course.over(number, row)
 
     def listen(self, fd: int) -> None:

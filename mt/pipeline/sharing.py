@@ -98,9 +98,13 @@ class Shared:
         pool = self.groups.get(group)
         return pool is None or pool.room() or (self.nested and not running)
 
-    def start(self, case: int | None, group: str) -> list[int]:
-        """A case starts; gives the descriptors that keep its places, for the worker that runs it."""
-        pools = [pool for pool in (self.jobs, self.groups.get(group)) if pool is not None]
+    def start(self, case: int | None, group: str, *, far: bool = False) -> list[int]:
+        """A case starts; gives the descriptors that keep its places, for the worker that runs it.
+
+        One that runs `far` from here has a place in its group only.
+        """
+        jobs = None if far else self.jobs
+        pools = [pool for pool in (jobs, self.groups.get(group)) if pool is not None]
         uses = [Use(pool, place) for pool in pools if (place := pool.use()) is not None]
         self.used.setdefault((case, group), []).append(uses)
         return [use.place.fd for use in uses if use.place.fd >= 0]

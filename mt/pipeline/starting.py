@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from mt.model import CaseKey
 from mt.pipeline.case import Order
@@ -89,17 +89,25 @@ class Starting:
         self.limits.slots = len(self.course.running)
         self.course.said = f"no room for more than {self.limits.slots} workers (ulimit): going on with these"
 
-    def take_up(self, key: CaseKey, number: int) -> None:
-        """An adopted case that a batch engine runs counts in its group, as it did for who handed it over."""
+    def take_up(self, key: CaseKey, number: int) -> Iterator[str]:
+        """An adopted case has again what it had from who started it; gives what another run has taken meanwhile.
+
+        A worker that lives holds its places itself.  Those of a case that a batch
+        engine runs, and the claim of an exclusive one, are held by its controller.
+        """
         if self.course.recorded[key].token:
             group = self.plan.group(number)
-            self.limits.start(group, number, far=True)
+            if not self.limits.take_up(group, number):
+                yield f"its place in job group '{group}'"
             self.course.running[number] = group
             self.course.faraway.add(number)
+        if self.waits.is_exclusive(number) and not self.desk.claim(key):
+            yield "its claim to be the only one"
 
     def freed(self, number: int) -> None:
-        """A case has ended: its slot is free again."""
-        self.limits.end(self.course.running.pop(number), number, far=number in self.course.faraway)
-        self.course.faraway.discard(number)
+        """A case has ended: what it took up is free again."""
+        if number in self.course.running:  # but for the workers of an earlier controller
+            self.limits.end(self.course.running.pop(number), number, far=number in self.course.faraway)
+            self.course.faraway.discard(number)
         if self.waits.is_exclusive(number):
             self.desk.release(self.plan.cases[number])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from mt.model import CaseKey
@@ -21,7 +22,7 @@ class Lane:
 
     def __init__(self) -> None:
         self.heap: list[tuple[object, int]] = []
-        self.parked: dict[str, list[int]] = {}  # by job group: ready, but the group is full
+        self.parked: dict[str, deque[int]] = {}  # by job group: ready, but the group is full
 
     def waits(self) -> bool:
         """Whether something is ready and waits only for room."""
@@ -65,18 +66,23 @@ class Waitlist:
 
     def pick(self, lane: Lane) -> int | None:
         """The first ready case of a lane whose job group has room and that no other run holds."""
+        while (number := self.first_with_room(lane)) is not None:
+            if not self.is_exclusive(number) or self.claim(self.plan.cases[number]):
+                return number
+            self.held.append(number)
+        return None
+
+    def first_with_room(self, lane: Lane) -> int | None:
+        """The first ready case of a lane whose job group has room; those that are passed over are parked."""
         for group, waiting in lane.parked.items():
             if waiting and not self.full(group):
-                return waiting.pop()
-        while lane.heap:
+                return waiting.popleft()
+        while lane.heap:  # here all groups are full in which something is parked
             number = heapq.heappop(lane.heap)[1]
             group = self.plan.group(number)
-            if group and self.full(group):
-                lane.parked.setdefault(group, []).insert(0, number)
-            elif self.is_exclusive(number) and not self.claim(self.plan.cases[number]):
-                self.held.append(number)
-            else:
+            if not group or not (lane.parked.get(group) or self.full(group)):
                 return number
+            lane.parked.setdefault(group, deque()).append(number)
         return None
 
     def is_exclusive(self, number: int) -> bool:

@@ -217,3 +217,36 @@ def test_without_a_shared_limit_nothing_is_counted_on_the_disk(tmp_path: Path) -
     limits.end("g", 0)
     limits.close()
     assert not (tmp_path / "locks").exists()
+
+
+def test_what_runs_far_away_has_a_place_in_its_group_and_no_other(tmp_path: Path) -> None:
+    """`max_concurrent_jobs` limits jobs there, and how many there are the fleet knows; groups count cases."""
+    a, b = (Limits(9, {"g": 2}, shared=Shared(str(tmp_path), 1, {"g": 2})) for _ in range(2))
+    assert not a.room() and not a.group_full("g")  # as when a local case came first, and did not start
+    assert len(a.start("g", 0, far=True)) == 1
+    a.settle()
+    assert not b.room() and not b.group_full("g")
+    b.start("g", 0)
+    assert b.group_full("g") and a.group_full("g")
+    a.end("g", 0, far=True)
+    assert not b.group_full("g")
+    a.close()
+    b.close()
+
+
+def test_what_is_adopted_has_its_place_again_unless_another_run_has_taken_it(tmp_path: Path) -> None:
+    a, b = (Limits(9, {"g": 2}, shared=Shared(str(tmp_path), 2, {"g": 2})) for _ in range(2))
+    assert a.take_up("g", 0) and a.take_up("", 1)
+    assert not b.group_full("g")
+    b.start("g", 0)
+    assert b.group_full("g")
+    a.end("g", 0, far=True)
+    assert not b.group_full("g")
+    b.start("g", 1)
+    assert not a.take_up("g", 0)
+    assert a.in_group == {"g": 1} and a.group_full("g")
+    a.end("g", 0, far=True)
+    b.end("g", 0)
+    assert not a.group_full("g")
+    a.close()
+    b.close()

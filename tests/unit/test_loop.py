@@ -8,8 +8,9 @@ import pytest
 from fakes.driving import Drive
 from fakes.specs import spec
 
-from mt.model import CaseRow
+from mt.model import CaseKey, CaseRow
 from mt.pipeline.contract import Policy
+from mt.pipeline.limits import Limits
 from mt.retries import Retry, asked
 
 
@@ -103,3 +104,78 @@ def test_a_case_whose_worker_died_is_tried_once_more_but_not_where_no_retries_ar
     for typed, ends in ((Retry(), ["DEAD", "DEAD"]), (asked(1, "fail"), ["DEAD", "DEAD"]), (asked(0, None), ["DEAD"])):
         drive = Drive(spec("t"), policy=Policy(retry=typed), ends={"t": [dead, dead, dead]})
         assert [status for _, _, status in drive.ended()] == ends
+
+
+# -- job groups, exclusive cases, and what is adopted
+
+
+def living(test: str, item: str = "", token: str = "bag-0") -> CaseRow:
+    """The row of a case that runs: under a batch engine, or with no token under the worker of a dead controller."""
+    return CaseRow(test, item, 1, 2, "RUNNING", "n/a", token=token)
+
+
+def test_what_is_adopted_counts_in_its_group_and_new_cases_wait() -> None:
+    limits = Limits(9, {"g": 2})
+    drive = Drive(
+        *(spec(name, group="g") for name in "abcd"), far="a b c", limits=limits,
+        recorded=[living("a"), living("b")],
+    )  # fmt: skip
+    beats = drive.beats()
+    next(beats)
+    assert not drive.elsewhere.orders and not drive.crew.orders and limits.in_group == {"g": 2}
+    drive.elsewhere.over.append(living("a")._replace(state="COMPLETED", status="PASS"))
+    for beat in beats:
+        assert limits.in_group["g"] <= 2
+        if beat.ran:
+            break
+    drive.elsewhere.over.append(living("b")._replace(state="COMPLETED", status="PASS"))
+    for _ in beats:
+        assert limits.in_group["g"] <= 2
+        if drive.elsewhere.orders:
+            drive.elsewhere.end("c")
+            drive.elsewhere.orders.clear()
+    assert {row.status for row in drive.loop.course.recorded.values()} == {"PASS"}
+    assert limits.in_group == {"g": 0}
+
+
+@pytest.mark.parametrize("token", ["bag-0", ""])
+def test_an_adopted_exclusive_case_is_claimed_again_until_it_ends(token: str) -> None:
+    drive = Drive(spec("x", mode="exclusive"), recorded=[living("x", token=token)])
+    beats = drive.beats()
+    assert next(beats).said == ""
+    assert drive.desk.claimed == [("x", "")] and not drive.desk.released
+    drive.elsewhere.over.append(living("x")._replace(state="COMPLETED", status="PASS"))
+    list(beats)
+    assert drive.desk.released == [("x", "")]
+
+
+def test_that_another_run_has_the_claim_of_an_adopted_case_is_said() -> None:
+    drive = Drive(spec("x", mode="exclusive"), recorded=[living("x")])
+    drive.desk.taken[CaseKey("x", "")] = "another run"
+    beats = drive.beats()
+    assert next(beats).said == "x goes on, though another run has taken its claim to be the only one meanwhile"
+    drive.elsewhere.over.append(living("x")._replace(state="COMPLETED", status="PASS"))
+    list(beats)
+    assert drive.loop.course.recorded[CaseKey("x", "")].status == "PASS"
+
+
+def test_an_exclusive_case_that_waited_for_its_group_is_claimed_like_any_other() -> None:
+    drive = Drive(spec("a", group="g"), spec("x", group="g", mode="exclusive"), limits=Limits(9, {"g": 1}))
+    drive.crew.held.add("a")
+    beats = drive.beats()
+    next(beats)
+    drive.desk.taken[CaseKey("x", "")] = "another run"
+    drive.crew.finish(drive.crew.orders[0])
+    for beat in beats:
+        if beat.ran:
+            break
+    assert [order.test for order in drive.crew.orders] == ["a"]
+    drive.desk.taken.clear()
+    list(beats)
+    assert [order.test for order in drive.crew.orders] == ["a", "x"] and drive.desk.released == [("x", "")]
+
+
+def test_cases_of_a_full_group_start_in_their_order() -> None:
+    drive = Drive(spec("a", items=numbers(6), group="g"), limits=Limits(9, {"g": 1}))
+    assert len(drive.ended()) == 6
+    assert [order.item for order in drive.crew.orders] == list("012345")
