@@ -314,6 +314,11 @@ def tops(store: db.Store, run_id: int) -> list[Top]:
     return found
 
 
+def folded(store: db.Store, run_id: int) -> list[str]:
+    """The names of the journals of a run that were read and not packed since."""
+    return [name for (name,) in _select(store, run_id, "SELECT file FROM offsets")]
+
+
 def durations(store: db.Store, target: str | None = None, *, runs: int = 5) -> dict[CaseKey, float]:
     """Seconds that cases took when they last ended well, from the newest runs of a target."""
     found: dict[CaseKey, float] = {}

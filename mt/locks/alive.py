@@ -1,6 +1,6 @@
 """A worker shows that it lives: by a lock on its own journal, which the kernel takes away, and by touching it.
 
-The lock (`keep_alive`, `is_alive`) is for file systems whose locks work, and
+The lock (`keep_alive`, `look`) is for file systems whose locks work, and
 for this host: no heartbeat, no pid that may have been reused: whoever can lock the file
 exclusively knows that its writer is gone.  The lock is shared, so that looking
 and writing do not disturb each other.  It survives an exec only where the
@@ -29,6 +29,7 @@ from mt.errors import StoreError, why
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 #: and when somebody has the lock; anything else says nothing (NFS wants a descriptor that may write: EBADF)
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+#: the words of `look`
 HELD, FREE, MISSING, UNTOLD = "held", "free", "missing", "untold"
 
 
@@ -69,14 +70,17 @@ def _is_same(fd: int, path: str) -> bool:
 
 
 def is_alive(path: str) -> bool:
-    """Whether some process is known to hold `keep_alive` on this file; False when there is no such file."""
+    """Whether some process is known to hold `keep_alive` on this file; not to know it proves no death (`look`)."""
     return look(path) == HELD
 
 
 def look(path: str) -> str:
-    """What the lock on a journal tells: HELD (its writer lives), FREE (it is gone), MISSING (there is no file that we
-    can see), or UNTOLD (nobody can say: there are no locks, or we may not ask).
-    """  # fmt: skip
+    """What the lock on a journal tells of its writer.
+
+    HELD: it lives.  FREE: it is gone.  MISSING: there is no such file, as far
+    as this host can see.  UNTOLD: nobody can say, because there are no locks or
+    we may not ask.
+    """
     fd, word = _ask(path)
     if fd is not None:
         os.close(fd)
@@ -92,9 +96,13 @@ def take_dead(path: str) -> int | None:
 
 
 def _ask(path: str) -> tuple[int | None, str]:
-    fd = _opened(path)
-    if fd is None:
-        return None, UNTOLD if os.path.exists(path) else MISSING
+    """The lock, where we get it, and what `look` says."""
+    try:
+        fd = _opened(path)
+    except FileNotFoundError:
+        return None, MISSING
+    except OSError:
+        return None, UNTOLD
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as e:
@@ -103,14 +111,14 @@ def _ask(path: str) -> tuple[int | None, str]:
     return fd, FREE
 
 
-def _opened(path: str) -> int | None:
+def _opened(path: str) -> int:
     """The file for reading and, where we may, for writing: NFS gives an exclusive lock only to those who can write."""
-    for mode in (os.O_RDWR, os.O_RDONLY):
-        try:
-            return os.open(path, mode | os.O_CLOEXEC)
-        except OSError:
-            continue
-    return None
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 class Watched:

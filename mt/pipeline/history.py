@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from mt import team
+from mt import queries, team
 from mt.db import Store
+from mt.errors import StoreError, why
 from mt.journal import boot_id, host_name, start_token
 from mt.locks.alive import HELD, MISSING, UNTOLD, look
 from mt.model import CaseKey, CaseRow
@@ -72,85 +73,116 @@ class Health(NamedTuple):
 class Alive:
     """Whether the worker of a row lives: it holds the lock on its own journal as long as it does.
 
-    Where locks do not work (`locks` false), or nobody of this host can ask, the
-    answer is `silent`: whether its journal is touched is for those who can wait
-    (`mt.locks.alive.Watched`).  Asked once per worker, and the journals are
-    listed once; make a new one to look again.
+    Where locks do not work between hosts (`locks` false), or the lock cannot be
+    asked for, the answer about a worker of another host is `silent`: whether its
+    journal is touched is for those who can wait (`mt.locks.alive.Watched`).
+    Asked once per worker, and the journals are listed once; make a new one to
+    look again.  `folded` gives the names of journals that were read: one of
+    them that a network client does not list yet is asked for by its name.
+    Raises StoreError when the directory of journals is there and cannot be read.
     """
 
-    def __init__(self, journal_dir: str, *, locks: bool = True) -> None:
+    def __init__(
+        self, journal_dir: str, *, locks: bool = True, folded: Callable[[], Iterable[str]] = tuple[str, ...]
+    ) -> None:
         self.journal_dir = journal_dir
         self.locks = locks
+        self.folded = folded
         self.seen: dict[tuple[str, int], Health] = {}
-        self._listed: dict[tuple[str, int], list[str]] | None = None
+        self._listed: _Journals | None = None
+        self._read: _Journals | None = None
 
     def __call__(self, row: CaseRow) -> bool:
         """Whether it is not proven that the worker is dead."""
         return self.judge(row).word != "dead"
 
     def judge(self, row: CaseRow) -> Health:
-        """What is known of the worker of a row that counts as running."""
+        """What is known of the worker of a row that counts as running; never `missing`."""
         if row.state == "LAUNCHED":
             return Health("alive", "handed to a launcher: nothing here can prove that it will not begin")
         who = (row.host, row.pid)
         if who not in self.seen:
-            self.seen[who] = self._judge(self.journals(row), *who)
+            self.seen[who] = self._judge({path: look(path) for path in self.journals(row)}, *who)
         return self.seen[who]
 
     def writer(self, name: str) -> Health:
-        """What is known of the writer of a journal, by its name; `missing` when we see no such file (yet).
+        """What is known of the writer of a journal, by its name; looks anew at each call.
 
-        The file is asked for by name: what another host has just made may be
-        long in coming into a listing.
+        `alive`: its lock is held, or it is a process of this host that lives.
+        `dead`: nobody holds its lock, or it is of this host and its process is
+        gone.  `silent`: it is of another host, and locks tell nothing about
+        that one, or this one cannot be asked for.  `missing`: there is no such
+        file, as far as this host can see; that proves nothing, because what
+        another host has just made may be long in coming.  For the same reason
+        the file is opened by its name and not looked for in a listing.
         """
         path = os.path.join(self.journal_dir, f"{name}.ndjson")
-        if look(path) == MISSING:
+        word = look(path)
+        if word == MISSING:
             return Health("missing", f"there is no journal '{path}'")
-        host, pid = _who(name)
-        return self._judge([path], host, pid)
+        return self._judge({path: word}, *_who(name))
 
     def journals(self, row: CaseRow) -> list[str]:
         """The journals that the worker of a row may have: one, unless its pid came back."""
+        who = (row.host, row.pid)
         if self._listed is None:
-            self._listed = _by_writer(self.journal_dir)
-        return self._listed.get((row.host, row.pid), [])
+            self._listed = _by_writer(self.journal_dir, _names(self.journal_dir))
+        if who in self._listed:
+            return self._listed[who]
+        if self._read is None:
+            self._read = _by_writer(self.journal_dir, self.folded())
+        return self._read.get(who, [])
 
-    def _judge(self, journals: list[str], host: str, pid: int) -> Health:
-        words = set(map(look, journals))
-        if HELD in words:
+    def _judge(self, words: Mapping[str, str], host: str, pid: int) -> Health:
+        """What the words of `look` about all journals that a process may have tell of it."""
+        here, said = host == host_name(), set(words.values())
+        if HELD in said and (self.locks or here):  # the locks of its own kernel are right everywhere
             return Health("alive", "it holds its journal")
-        if (self.locks and UNTOLD not in words) or not journals:
+        if not words or (self.locks and UNTOLD not in said):
             return Health("dead", f"nobody holds the journal of pid {pid} on {host}")
-        if host != host_name():
-            return Health("silent", f"locks do not work here, and pid {pid} is on {host}")
-        if any(map(_runs_here, journals)):
+        if not here:
+            what = "locks do not work here" if not self.locks else "its lock cannot be asked for"
+            return Health("silent", f"{what}, and pid {pid} is on {host}")
+        if any(map(_runs_here, words)):
             return Health("alive", f"pid {pid} lives on this host")
         return Health("dead", f"pid {pid} of this host is gone")
 
 
-def _by_writer(directory: str) -> dict[tuple[str, int], list[str]]:
-    """{(host, pid): paths} of all journals of a run."""
-    found: dict[tuple[str, int], list[str]] = {}
+_Journals = dict[tuple[str, int], list[str]]
+
+
+def _names(directory: str) -> list[str]:
+    """What is in the directory of journals now; a failure to read it must not look like the death of all workers."""
     try:
-        names = os.listdir(directory)
-    except OSError:
-        return found
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    except OSError as e:
+        raise StoreError(f"cannot read '{directory}': {why(e)}") from e
+
+
+def _by_writer(directory: str, names: Iterable[str]) -> _Journals:
+    """{(host, pid): paths} of those names that are journals of a worker."""
+    found: _Journals = {}
     for name in names:
         stem, dot, end = name.rpartition(".")
-        if dot and end == "ndjson":
-            found.setdefault(_who(stem), []).append(os.path.join(directory, name))
+        if dot and end == "ndjson" and (who := _who(stem)) != _NOBODY:
+            found.setdefault(who, []).append(os.path.join(directory, name))
     return found
 
 
+_NOBODY = ("", 0)
+
+
 def _who(writer: str) -> tuple[str, int]:
-    """The host and the pid in the name of a writer; ("", 0) in no such name."""
-    host, pid, _ = [*writer.rsplit("-", 2), "", ""][:3]
-    return (host, int(pid)) if pid.isdigit() else ("", 0)
+    """The host and the pid in the name of a writer, `HOST-PID-TOKEN`, whose host may have any `-`; else ("", 0)."""
+    host, pid, token = [*writer.rsplit("-", 2), "", ""][:3]
+    return (host, int(pid)) if host and token and pid.isascii() and pid.isdigit() else _NOBODY
 
 
 def eyes(store: Store, run_id: int) -> Alive:
     """Who tells whether workers of a run live, as far as the storage mode of its area allows."""
-    return Alive(store.journal_dir(run_id), locks=store.mode != SINGLE)
+    return Alive(store.journal_dir(run_id), locks=store.mode != SINGLE, folded=lambda: queries.folded(store, run_id))
 
 
 def _runs_here(journal: str) -> bool:

@@ -2,7 +2,9 @@
 
 What the test said of itself before the end counts; one that had said nothing
 was interrupted, and the same run command starts it again.  Nothing is done
-while its worker lives or while somebody drives its run.
+while its worker lives or while somebody drives its run.  One of whose worker
+nobody here can prove anything is watched for a while first, and is LOST when
+it shows no sign of life and its test had said nothing.
 """
 
 from __future__ import annotations
@@ -15,16 +17,18 @@ from mt.errors import AnswerNo
 from mt.fold import refresh
 from mt.inside import said
 from mt.journal import drop, row_fields
+from mt.locks.alive import living
 from mt.model import CaseRow
-from mt.pipeline.history import end_leftovers, eyes, interrupted
+from mt.pipeline.history import PATIENCE, end_leftovers, eyes, interrupted, lost
 from mt.queries import cases, numbers
 from mt.states import LIVE
 
 
-def recover_case(store: Store, run_id: int, number: int) -> tuple[str, str, str]:
+def recover_case(store: Store, run_id: int, number: int, patience: float = PATIENCE) -> tuple[str, str, str]:
     """State and status of a case after it was settled, and why; `number` is that of `queries.numbers`.
 
-    Raises AnswerNo when there is no such case.
+    Waits up to `patience` seconds for a sign of life of a worker that cannot be
+    asked.  Raises AnswerNo when there is no such case.
     """
     row = _case(store, run_id, number)
     if row.state not in (*LIVE, "LOST", "INCOMPLETE"):
@@ -32,10 +36,15 @@ def recover_case(store: Store, run_id: int, number: int) -> tuple[str, str, str]
     if is_controlled(store, run_id):
         return row.state, row.status, "its run is being driven, which sees to it"
     journals = store.journal_dir(run_id)
-    if eyes(store, run_id)(row):
+    eye = eyes(store, run_id)
+    health = eye.judge(row)
+    if health.word == "alive" or (health.word == "silent" and living(eye.journals(row), patience)):
         return row.state, row.status, "its worker lives"
+    now = _case(store, run_id, number)
+    if now != row or is_controlled(store, run_id):
+        return now.state, now.status, "it went on while we looked"
     end_leftovers([row])
-    new = settled(row)
+    new = settled(row, f"none for {patience:g} s, {health.evidence}" if health.word == "silent" else "")
     drop(journals, [("case", row_fields(new))])
     refresh(store, run_id)
     return new.state, new.status, new.comment
@@ -52,11 +61,16 @@ def _case(store: Store, run_id: int, number: int) -> CaseRow:
     return row
 
 
-def settled(row: CaseRow) -> CaseRow:
-    """The row that a dead worker's case ends with: what the test said of itself, else interrupted."""
+def settled(row: CaseRow, silence: str = "") -> CaseRow:
+    """The row that a dead worker's case ends with: what the test said of itself, else interrupted.
+
+    With `silence`, why nobody knows whether the worker is dead, it is lost instead.
+    """
     results = [e for e in said(row.dir, row.attempt) if e.get("k") == "result" and e.get("state")] if row.dir else []
     if not results or results[-1]["state"] == "RUNNING":
-        return row if row.state == "INCOMPLETE" else interrupted(row)
+        if row.state == "INCOMPLETE" or (silence and row.state == "LOST"):
+            return row
+        return lost(row, silence) if silence else interrupted(row)
     last = results[-1]
     return row._replace(
         gen=row.gen + 1, state=str(last["state"]), status=str(last.get("status") or "n/a"),

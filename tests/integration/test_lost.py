@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from recorded import Recorded
 from testarea import Area
 
@@ -17,6 +18,7 @@ from mt.fold import refresh
 from mt.model import CaseRow
 from mt.pipeline.dead import Found, recover
 from mt.pipeline.history import Alive
+from mt.pipeline.recover import recover_case
 from mt.queries import cases, find_runs, notes
 
 THERE = "elsewhere"
@@ -151,3 +153,32 @@ def test_a_lost_case_runs_again_with_the_same_command(area: Area) -> None:
     assert row_of(area).state == "LOST"
     area.ok("run", "-t", target, "-r", name, "-q")
     assert row_of(area).state == "COMPLETED"
+
+
+def test_settling_one_case_of_a_silent_worker_waits_for_a_sign_of_life(area: Area) -> None:
+    """spec/runs.md 1.5 -recover-test: who cannot be asked does not live for ever."""
+    single_writer(area)
+    journal = running(Recorded(area, "r1"))
+    store = Store(str(area.home))
+    with touched(journal):
+        assert recover_case(store, 1, 1, 5.0) == ("RUNNING", "n/a", "its worker lives")
+    assert recover_case(store, 1, 1, 0.3)[:2] == ("LOST", "n/a")
+    assert "no sign of life: none for 0.3 s" in row_of(area).comment
+    before = row_of(area)
+    assert recover_case(store, 1, 1, 0.3)[:2] == ("LOST", "n/a")
+    assert row_of(area)._replace(gen=before.gen) == before
+
+
+def test_a_silent_case_that_went_on_while_it_was_watched_is_left_alone(
+    area: Area, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single_writer(area)
+    run = Recorded(area, "r1")
+    running(run)
+
+    def ends(paths: list[str], patience: float) -> set[str]:
+        run.case("t", gen=2)
+        return set()
+
+    monkeypatch.setattr("mt.pipeline.recover.living", ends)
+    assert recover_case(Store(str(area.home)), 1, 1, 0.3) == ("COMPLETED", "PASS", "it went on while we looked")
