@@ -30,6 +30,8 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 #: and when somebody has the lock; anything else says nothing (NFS wants a descriptor that may write: EBADF)
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 #: the words of `look`
+#: how often a lock is asked for where there seems to be none, and milliseconds between
+_TRIES, _PAUSE = 5, 100
 HELD, FREE, MISSING, UNTOLD = "held", "free", "missing", "untold"
 
 
@@ -52,14 +54,23 @@ def keep_alive(path: str) -> int:
 
 
 def _shared(fd: int) -> bool:
-    """Take the shared lock; False on a file system that has none."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH)
-    except OSError as e:
-        if e.errno in NO_LOCKS:
-            return False
-        raise
-    return True
+    """Take the shared lock; False on a file system that has none.
+
+    A server that is short of locks for a moment is asked again: without one we
+    would look dead to all others.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+            return True
+        except OSError as e:
+            if e.errno not in NO_LOCKS:
+                raise
+            if e.errno != errno.ENOLCK:
+                break
+        if tries_left:
+            select.poll().poll(_PAUSE)
+    return False
 
 
 def _is_same(fd: int, path: str) -> bool:

@@ -204,3 +204,20 @@ def test_the_journals_are_listed_once_for_all_workers(tmp_path: Path, monkeypatc
     eyes = Alive(str(tmp_path))
     assert {eyes.judge(_row("h", pid)).word for pid in range(50)} == {"dead"}
     assert listed == [str(tmp_path)]
+
+
+def test_a_server_that_is_short_of_locks_for_a_moment_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "h-7-x.ndjson")
+    real, left = fcntl.flock, [errno.ENOLCK, errno.ENOLCK]
+
+    def flock(fd: int, how: int) -> None:
+        if left:
+            raise OSError(left.pop(), "no locks available")
+        real(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    fd = keep_alive(path)
+    assert look(path) == HELD
+    os.close(fd)
