@@ -123,6 +123,10 @@ class Batch:
         taker(ev, writer, seq)
         self.events += 1
 
+    def cases(self) -> Iterable[Key]:
+        """The cases whose rows it may change, as (test, item)."""
+        return self._cases.keys()
+
     def bad(self, file: str, at: int, text: str) -> None:
         """Keep a line that cannot be read."""
         self._bad[file, at] = text

@@ -28,6 +28,9 @@ from mt.trace import trace
 #: events that are joined in memory before they are saved in one transaction
 BATCH = 50_000
 
+#: so many cases that changed are remembered one by one
+_REMEMBERED = 10_000
+
 #: seconds that a folder who leaves waits for another one, before it leaves what it owes to the next
 _PATIENCE = 10.0
 
@@ -50,6 +53,7 @@ class Folder:
         self._main = db_main.Writer(store)
         self._offsets: dict[str, Done] = {}
         self._seen: tuple[sqlite3.Connection | None, int] = (None, 0)
+        self._changed: set[db_run.Key] | None = None
 
     def fold(self, *, wait: bool = True) -> int:
         """Fold what is new; gives the number of events.  Without `wait`, a lock that is taken means 0.
@@ -111,6 +115,14 @@ class Folder:
         """{(state, status): n} over the cases of the run as folded; empty before the first fold."""
         return db_run.totals(self._kept.current) if self._kept.current else {}
 
+    def changes(self) -> set[db_run.Key] | None:
+        """The cases (test, item) that may have changed in the db since the last call; None when it may be any.
+
+        It is when others have folded too, and where a fold shows only when it is put back into the area.
+        """
+        changed, self._changed = self._changed, set()
+        return changed
+
     def close(self) -> None:
         """Put back what is owed, and close the connections; a later fold opens them again."""
         if self._kept.owes():
@@ -142,6 +154,7 @@ class Folder:
         if seen != self._seen:
             self._offsets = db_run.offsets(conn)
             self._seen = seen
+            self._changed = None
         return self._offsets
 
     def _fold(self) -> tuple[int, list[db_main.MetaRow]]:
@@ -156,12 +169,19 @@ class Folder:
                 found = batch.save(conn)
                 db_run.save_offsets(conn, after)
             known.update(after)
+            self._remember(batch)
             return [tuple(row) for row in found]
 
         done, metas = join(self._dir, seen, known, commit)
         for name in seen.drops:
             db.forget(os.path.join(self._dir, "drop", name))
         return done, metas
+
+    def _remember(self, batch: db_run.Batch) -> None:
+        if self._changed is not None:
+            self._changed.update(batch.cases())
+            if len(self._changed) > _REMEMBERED or self._store.mode == SINGLE:
+                self._changed = None
 
     def _tell_main(self) -> None:
         """Store the roll-up; a main.db that cannot be written now is told by the next fold."""

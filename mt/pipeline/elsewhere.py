@@ -31,20 +31,20 @@ class RunElsewhere:
         self.news: list[CaseRow] = []  # cases that have ended, to be told
         for row in fleet.adopt(living) if fleet else ():
             self.news.append(self.adopted.decide(history.interrupted(row)))
-            del self.adopted.living[row.key]
+            self.adopted.forget(row.key)
 
     def ended(self) -> list[CaseRow]:
         """Those that have ended since the last call."""
         if self.fleet is not None:
             self.hand_over()
             self.news += [self.adopted.decide(row) for row in self.fleet.look(self.adopted.living)]
-        folded = self.ground.folder.fold()
+        self.ground.folder.fold()
         for unlaunched in self.sender.failed() if self.sender else ():
             self.give_up(unlaunched)
-        self.news += self.adopted.ended(news=bool(folded))
+        self.news += self.adopted.ended()
         ended, self.news = self.news, []
         for row in ended:
-            self.adopted.forget(row)
+            self.adopted.forget(row.key)
             if self.fleet is not None:
                 self.fleet.ended(row)
         return ended
@@ -69,7 +69,7 @@ class RunElsewhere:
         """Let the fleet submit jobs for what it was given; what it could not hand over has ended."""
         for row in self.fleet.hand_over(at_once=at_once) if self.fleet else ():
             if row.state in LIVE:
-                self.adopted.living[row.key] = row
+                self.adopted.put(row)
             else:
                 self.news.append(self.adopted.decide(row))
 
@@ -82,7 +82,7 @@ class RunElsewhere:
 
     def queued(self) -> int:
         """How many cases that were handed over have not begun, as of the last look."""
-        return sum(row.state == "LAUNCHED" for row in self.adopted.living.values()) if self.fleet else 0
+        return self.adopted.queued() if self.fleet else 0
 
     def forgiven(self, case: CaseKey) -> int:
         """How often a case runs again by itself because its batch engine ended its job: as its launcher says."""
@@ -117,7 +117,7 @@ class RunElsewhere:
         except OSError as e:
             row = self.unlaunched(order, f"cannot use '{e.filename or '.'}': {why(e)}")
         if row is not None:
-            self.adopted.living[row.key] = row
+            self.adopted.put(row)
         return row is not None
 
     def unlaunched(self, order: Order, comment: str) -> CaseRow:
