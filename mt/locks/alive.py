@@ -29,9 +29,9 @@ from mt.errors import StoreError, why
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 #: and when somebody has the lock; anything else says nothing (NFS wants a descriptor that may write: EBADF)
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-#: the words of `look`
 #: how often a lock is asked for where there seems to be none, and milliseconds between
 _TRIES, _PAUSE = 5, 100
+#: the words of `look`
 HELD, FREE, MISSING, UNTOLD = "held", "free", "missing", "untold"
 
 
