@@ -21,6 +21,7 @@ from mt.journal import drop
 from mt.locks.alive import living
 from mt.locks.filelock import held
 from mt.model import CaseRow, RunRow
+from mt.pipeline.bag import bags_of, tidy_over
 from mt.pipeline.byhand import record
 from mt.pipeline.history import PATIENCE, end_leftovers, eyes, interrupted, lost
 from mt.queries import cases, find_runs
@@ -79,6 +80,7 @@ def _of_run(store: Store, run: RunRow, patience: float, *, dry: bool) -> list[Fo
         found.append(Found(run, row, now, evidence))
     if not dry:
         _record(store, run.id, [one for one in found if one.now != one.was])
+        tidy_over(bags_of(store.root, run.id), (one.now.token for one in found if one.now.state != "INCOMPLETE"))
     return found
 
 

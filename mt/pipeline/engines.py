@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -32,6 +33,10 @@ def fleet_of(
     """
     adopted = any(row.token for row in past.living)
     if not launchers.engines() and not adopted:
+        if os.path.isdir(os.path.join(ground.store.root, "batch")):
+            from mt.pipeline.bag import bags_of, tidy_over
+
+            tidy_over(bags_of(ground.store.root, ground.run_id), ())  # of an earlier command of this run
         return None
     from mt.pipeline.fleet import MOST_JOBS, Fleet, World
 

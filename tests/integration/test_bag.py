@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mt.errors import StoreError
-from mt.pipeline.bag import Bag, Claim, Entry, Reader, Terms, bags_left, order_of, token_of
+from mt.pipeline.bag import Bag, Claim, Entry, Reader, Terms, bags_left, order_of, tidy_over, token_of
 
 
 def _terms(**more: object) -> Terms:
@@ -161,3 +161,14 @@ def test_a_bag_of_which_tidying_was_cut_short_is_tidied_again(bag: Bag) -> None:
     bag.tidy()
     assert bag.is_tidy and bags_left(os.path.dirname(bag.path)) == []
     assert bag.terms().env == {}
+
+
+def test_what_a_crashed_controller_left_is_tidied_up_unless_a_case_of_it_lives(bag: Bag) -> None:
+    above = os.path.dirname(bag.path)
+    other = Bag.make(above, "b2", _terms(env={"SECRET": "x"}))
+    for each in (bag, other):
+        each.add([_entry("a")])
+    tidy_over(above, [token_of(bag, 0), "", "odd"])
+    assert [one.name for one in bags_left(above)] == ["b1"]
+    assert "SECRET" not in Path(other.path, "bag.json").read_text(encoding="utf-8")
+    assert bag.terms().env
