@@ -17,6 +17,7 @@ from mt.errors import ConfigError
 from mt.launchers import ENGINES
 from mt.launchers.amounts import count, memory, seconds, time
 from mt.launchers.base import Ask
+from mt.launchers.flags import refused
 
 SECTION, REQUIREMENTS = "launcher", "requirements"
 WAYS = ("auto", "job", "array", "pilot")
@@ -176,9 +177,8 @@ def _choice(text: str, engine: str, pairs: Iterable[tuple[str, str]]) -> Choice:
         except ValueError as e:
             raise ConfigError(f"launcher '{text}': {given} '{value}': {e}", hint=_EXAMPLES.get(key)) from e
         flags += said["flags"] if key == "flags" else ()
-    if engine == "htcondor" and (odd := next((flag for flag in flags if "=" not in flag), "")):
-        hint = "flags are lines of a submit description, as in: flags='request_gpus=1'"
-        raise ConfigError(f"launcher '{text}': flags: '{odd}' is not KEY=VALUE", hint=hint)
+    if taken := refused(engine, flags):
+        raise ConfigError(f"launcher '{text}': {taken[0]}", hint=taken[1])
     if bool(said.get("hosts")) != (engine == "ssh"):
         what = "it needs hosts" if engine == "ssh" else f"{engine} finds hosts by itself"
         raise ConfigError(f"launcher '{text}': {what}", hint="ssh hosts=a:4,b:2" if engine == "ssh" else None)

@@ -13,12 +13,14 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from mt.launchers.words import Choice, ask_of, launchers_named, over, read_choice
+from mt.launchers.flags import refused
+from mt.launchers.words import REQUIREMENTS, Choice, ask_of, launchers_named, over, read_choice
 from mt.patterns import TestPattern
 from mt.stdio import say
 
 if TYPE_CHECKING:
     from mt.area import Area
+    from mt.launchers.base import Ask
     from mt.testspec import Pairs, TestSpec
 
 #: the first word of a host type that means: the least busy of these hosts
@@ -132,9 +134,20 @@ class Launchers:
             return None
         found = self._of_tests.get((text, test))
         if found is None:
-            found = choice._replace(ask=over(ask_of(self._spec(test).config), choice.ask))
+            found = choice._replace(ask=over(self._ask(test, choice.engine), choice.ask))
             self._of_tests[text, test] = found
         return found
+
+    def _ask(self, test: str, engine: str) -> Ask:
+        """What a test asks of an engine, without flags that are not for it to say: of these we warn."""
+        config = self._spec(test).config
+        ask = ask_of(config)
+        taken = refused(engine, ask.flags)
+        if taken is None:
+            return ask
+        where = config.where(REQUIREMENTS, "flags") or config.shown(config.path)
+        self._missing(f"{where}: [{REQUIREMENTS}] {taken[0]}, so no flags of '{test}' are asked for; {taken[1]}")
+        return ask._replace(flags=())
 
     def read(self, text: str) -> Choice | None:
         """The engine that a launcher text means."""

@@ -192,3 +192,18 @@ def test_hosts_are_asked_by_ssh_and_silent_ones_drop_out(tmp_path: Path, monkeyp
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     assert Loads().lowest(["down", "up"]) == "up"
+
+
+def test_flags_of_a_test_that_mt_relies_on_are_told_of_once_and_not_asked_for() -> None:
+    said: list[str] = []
+    wish = parse("[requirements]\ncores 2\nflags --array=1-3\n", "/a/tests/t/testconfig", Reading("/a", env={}))
+    area = _Area("[jobtools]\nlauncher slurm flags=--exclusive\n", {})
+    made = settings_of(area)  # type: ignore[arg-type] # the two things it looks at
+    found = Launchers(made, lambda name: spec(name)._replace(config=wish), lambda hosts: None, said.append)
+    for item in ("1", "2"):
+        choice = found.choice("t", item)
+        assert choice is not None
+        assert (choice.ask.cores, choice.ask.flags) == (2, ("--exclusive",))
+    (line,) = said
+    assert line.startswith("tests/t/testconfig:3: [requirements] flags: '--array=1-3' is not yours to say")
+    assert "\n" not in line

@@ -160,3 +160,64 @@ def test_mt_check_names_the_line_of_a_launcher_that_cannot_be_understood() -> No
     found = [(p.where, p.text) for p in problems(config)]
     assert [where for where, _ in found] == ["megatest.config:11", "megatest.config:2", "megatest.config:5"]
     assert all(text.startswith("launcher '") for _, text in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "flag", "why"),
+    [
+        ("slurm flags='--exclusive --job-name=x'", "--job-name=x", "by the name"),
+        ("slurm flags=-Jx", "-Jx", "by the name"),
+        ("slurm flags='-J x'", "-J", "by the name"),
+        ("slurm flags=--clu=other", "--clu=other", "other clusters"),
+        ("slurm flags='-M other'", "-M", "other clusters"),
+        ("slurm flags=--array=1-3", "--array=1-3", "which tasks there are"),
+        ("slurm flags=-a0-9", "-a0-9", "which tasks there are"),
+        ("slurm flags='--wrap true'", "--wrap", "a script of mt"),
+        ("slurm flags='-o /dev/null'", "-o", "what jobs print"),
+        ("slurm flags=--wait", "--wait", "wait for the end"),
+        ("slurm flags=-W", "-W", "wait for the end"),
+        ("slurm flags=-Q", "-Q", "the id of the job"),
+        ("slurm flags=--test-only", "--test-only", "the id of the job"),
+        ("lsf flags='-J x'", "-J", "by the name"),
+        ("lsf flags=-K", "-K", "wait for the end"),
+        ("lsf flags=-Ip", "-Ip", "wait for the end"),
+        ("lsf flags='-oo x'", "-oo", "what jobs print"),
+        ("pbs flags=-J0-3", "-J0-3", "which tasks there are"),
+        ("pbs flags=-I", "-I", "wait for the end"),
+        ("pbs flags='-W group_list=a,block=true'", "-W block", "wait for the end"),
+        ("pbs flags=-Wblock=true", "-W block", "wait for the end"),
+        ("pbs flags=-z", "-z", "the id of the job"),
+        ("torque flags='-t 0-3'", "-t", "which tasks there are"),
+        ("sge flags='-t 1-3'", "-t", "which tasks there are"),
+        ("sge flags='-sync y'", "-sync", "wait for the end"),
+        ("sge flags='-b y'", "-b", "a script of mt"),
+        ("htcondor flags='queue=5'", "queue", "which tasks there are"),
+        ("htcondor flags='+JobBatchName=x'", "+JobBatchName", "by the name"),
+        ("htcondor flags='Environment=A=1'", "Environment", "mt says it itself"),
+    ],
+)
+def test_a_flag_that_mt_relies_on_is_refused_in_one_line(text: str, flag: str, why: str) -> None:
+    told, helps = refused(text)
+    assert told.startswith(f"launcher '{text}': flags: '{flag}' is not yours to say: ")
+    assert why in told and "\n" not in told
+    assert helps
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["slurm flags='--wait-all-nodes=1 --cluster-constraint=x --account=a -A b --output-x -p q -N1 --begin=now+1hour'",
+     "slurm flags='--comment \"-\" --qos=high --wckey=k --error=x'",
+     "lsf flags='-Jd what -outdir x -R select[x] -app a -m h1'",
+     "pbs flags='-N name -W depend=afterok:1 -l place=excl -V'", "torque flags='-W x=GRES:a -J'",
+     "sge flags='-N name -pe smp 4 -terse -tc 3 -hold_jid 7 -l gpu=1'",
+     "htcondor flags='request_gpus=1 +WantIt=true output_x=1'"],
+)  # fmt: skip
+def test_other_flags_are_handed_on(text: str) -> None:
+    assert read_choice(text, {}) is not None
+
+
+def test_a_flag_that_mt_relies_on_is_refused_with_its_line_in_a_section() -> None:
+    config = area("[launcher mine]\nengine slurm\nqueue q\nflags --array=1-2\n")
+    (problem,) = problems(config)
+    assert problem.where == "megatest.config:2"
+    assert "flags: '--array=1-2' is not yours to say" in problem.text and "submit=array" in (problem.hint or "")
