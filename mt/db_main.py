@@ -193,6 +193,9 @@ def create_run(store: db.Store, key: RunKey, *, owner: str, comment: str = "", b
 def _reserve(store: db.Store, conn: sqlite3.Connection) -> int:
     """A new id: greater than any in main.db, on disk, or in `journal/last`, and its directory made.
 
+    A run whose journals somebody has removed by hand may have left bags, of
+    which jobs are still in a queue: its id never comes back either.
+
     Whoever makes the directory has the id, with or without the lock.
     """
     last = os.path.join(store.root, "journal", "last")
@@ -202,11 +205,19 @@ def _reserve(store: db.Store, conn: sqlite3.Connection) -> int:
     except (OSError, ValueError):
         used = 0
     newest = conn.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0]
-    new: int = max([used, newest, *store.run_ids_on_disk()]) + 1
+    new: int = max([used, newest, *store.run_ids_on_disk(), *_with_bags(store)]) + 1
     while not _made_directory(store.journal_dir(new)):
         new += 1
     _write_json(last, new)
     return new
+
+
+def _with_bags(store: db.Store) -> list[int]:
+    """The ids of runs, there or not, that jobs of batch engines have worked for."""
+    try:
+        return [int(name) for name in os.listdir(os.path.join(store.root, "batch")) if name.isdigit()]
+    except OSError:
+        return []
 
 
 def _made_directory(path: str) -> bool:

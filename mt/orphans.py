@@ -1,4 +1,7 @@
-"""What is left of runs that are gone, and of work that died: dbs, requests and unfinished files (spec/runs.md 6.5)."""
+"""What is left of runs that are gone, and of work that died (spec/runs.md 6.5).
+
+That is dbs, requests, bags of batch engines, and unfinished files.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def _orphans(store: db.Store, now: float) -> Iterator[str]:
         stem, dot, end = name.partition(".db")
         if dot and stem.isdigit() and end in ("", "-wal", "-shm") and stem not in known:
             yield os.path.join(store.root, name)
-    for folder in ("ctl", "kill"):
+    for folder in ("ctl", "kill", "batch"):
         here = os.path.join(store.root, folder)
         yield from (os.path.join(here, n) for n in sorted(_names(here)) if n.isdigit() and n not in known)
     here = store.tmp_path("")

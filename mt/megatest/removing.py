@@ -40,6 +40,7 @@ def seconds(text: str | None, default: float) -> float:
 
 def removed(here: Here, run: RunRow, rows: list[CaseRow], talk: Talk, *, patience: float, records: bool) -> bool:
     """Remove tests of one run; False when a directory could not be removed."""
+    from mt.pipeline.bags_gone import remove_bags
     from mt.pipeline.byhand import remove_cases
     from mt.pipeline.ending import ended
     from mt.pipeline.territory import of_run
@@ -53,6 +54,11 @@ def removed(here: Here, run: RunRow, rows: list[CaseRow], talk: Talk, *, patienc
         store, run.id, run.key, going, land, records=records, comment="", tidy=False, trouble=trouble
     ):
         talk.info(1, f"removed {run.key}//{row.key}")
+    if records:
+        try:
+            remove_bags(store, run.id)
+        except MtError as e:
+            trouble.append(e)
     for error in trouble:
         talk.error(error.what)
     return not trouble

@@ -7,6 +7,8 @@ so is all of a frozen run.
 Only directories below the link tree and the disks of the area are removed; a link that leads elsewhere is refused, and
 links inside a run directory are removed, never followed.
 
+With the last case of a run, what its jobs on batch engines left behind goes, too.
+
 EXAMPLES
 
     $ mt rm -n one/%
@@ -58,6 +60,7 @@ class Options(CaseOptions):
 
 def main(opts: Options) -> int:
     """Remove them."""
+    from mt.pipeline.bags_gone import remove_bags
     from mt.pipeline.byhand import refuse_live
     from mt.pipeline.frozen import refuse_frozen
 
@@ -74,6 +77,8 @@ def main(opts: Options) -> int:
             if not opts.quiet:
                 say(f"{case_id(picked.run.key, row.key)}: {freed} bytes")
         done += len(rows)
+        if not (opts.data or opts.dry_run):
+            remove_bags(cases.runs.store, picked.run.id)
     return answer(done, opts, "cases")
 
 
