@@ -72,5 +72,7 @@ def _taken(bag: Bag) -> set[int]:
     """The orders that somebody took; a bag that was tidied up does not know any more, and nothing of it runs."""
     try:
         return bag.taken()
-    except StoreError:
+    except StoreError as e:
+        if not isinstance(e.__cause__, FileNotFoundError):
+            raise
         return set()

@@ -29,6 +29,8 @@ SHUT = (*OVER, GONE, LEFT)
 KINDS = ("submitted", "word", "cancelled", "refused", "trouble")
 #: bytes at the end of the orders in which the last word to all jobs is looked for
 _END = 200
+#: more tasks than any array has, and an amount that nobody asks for: who reads them has no log of ours before him
+_TASKS, _GREATEST = 1_000_000, 1e18
 
 
 class JobRow(NamedTuple):
@@ -93,7 +95,7 @@ class BagLog:
         self._whole: dict[str, str] = {}  # the name of an array by its id
         self._told: dict[str, JobRow] = {}
         for line in lines:
-            if line.get("e") in KINDS:
+            if _text(line, "e") in KINDS:
                 getattr(self, f"_{line['e']}")(line)
 
     @classmethod
@@ -142,7 +144,7 @@ class BagLog:
     # -- one for each kind of line ---------------------------------------------------------------
 
     def _submitted(self, line: Mapping[str, Any]) -> None:
-        name, ident = str(line.get("engine", "")), str(line.get("id", ""))
+        name, ident = _text(line, "engine"), _text(line, "id")
         if name not in ENGINES or not ident:
             return
         job, tasks = f"{name}:{ident}", _whole(line.get("tasks"))
@@ -151,13 +153,14 @@ class BagLog:
         self._whole[ident] = job
         self._array_of.update(dict.fromkeys(ids, job))
         self._arrays[job] = JobRow(
-            job, job, str(line.get("launcher", name)), str(line.get("way", "")), self.path,
+            job, job, _text(line, "launcher", name), _text(line, "way"), self.path,
             ask_of(line.get("ask")), _time(line), max(tasks, 1),
         )  # fmt: skip
 
     def _word(self, line: Mapping[str, Any]) -> None:
-        word = Word(*(str(line.get(name, "")) for name in ("fate", "said", "host")))
-        self.hear(str(line.get("job", "")), word, _time(line))
+        word = Word(_text(line, "fate"), _text(line, "said"), _text(line, "host"))
+        if isinstance(line.get("fate"), str) and word.fate:
+            self.hear(_text(line, "job"), word, _time(line))
 
     def _cancelled(self, line: Mapping[str, Any]) -> None:
         asked = line.get("jobs")
@@ -168,10 +171,10 @@ class BagLog:
                     self.hear(task, Word("cancelled", ""), _time(line))
 
     def _refused(self, line: Mapping[str, Any]) -> None:
-        self.said.append(Said(_time(line), "refused", str(line.get("why", ""))))
+        self.said.append(Said(_time(line), "refused", _text(line, "why")))
 
     def _trouble(self, line: Mapping[str, Any]) -> None:
-        self.said.append(Said(_time(line), "trouble", str(line.get("what", ""))))
+        self.said.append(Said(_time(line), "trouble", _text(line, "what")))
 
 
 class RunJobs:
@@ -225,7 +228,7 @@ def jobs_of(store_root: str, run_id: int) -> list[JobRow]:
 def ask_of(said: object) -> Ask:
     """What a job asked for, as its log has it; what is no such thing was not asked for."""
     found = said if isinstance(said, dict) else {}
-    number = {name: found[name] for name in ("cores", "memory", "time") if isinstance(found.get(name), int | float)}
+    number = {name: found[name] for name in ("cores", "memory", "time") if _is_number(found.get(name))}
     text = {name: str(found.get(name) or "") for name in ("queue", "account", "licences")}
     flags = found.get("flags")
     return Ask(
@@ -251,10 +254,21 @@ def _is_over(path: str) -> bool:
         return False
 
 
+def _is_number(found: object) -> bool:
+    """Whether this is an amount or a time, and not what JSON of Python calls one (NaN, 1e999)."""
+    return isinstance(found, int | float) and 0 <= found <= _GREATEST
+
+
 def _time(line: Mapping[str, Any]) -> float:
     found = line.get("t")
-    return float(found) if isinstance(found, int | float) else 0.0
+    return float(found) if found is not None and _is_number(found) else 0.0
 
 
 def _whole(found: object) -> int:
-    return found if isinstance(found, int) and found > 0 else 0
+    return found if isinstance(found, int) and 0 < found <= _TASKS else 0
+
+
+def _text(line: Mapping[str, Any], name: str, default: str = "") -> str:
+    """A word of a line; numbers are words as well, anything else was not said."""
+    found = line.get(name)
+    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else default
