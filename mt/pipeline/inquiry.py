@@ -57,16 +57,18 @@ def _asked(made: Engine, ids: Sequence[str], name: str, env: Mapping[str, str]) 
     return words, trouble
 
 
-def listed(made: Engine, ids: Sequence[str], env: Mapping[str, str], name: str) -> dict[str, Word]:
+def listed(
+    made: Engine, ids: Sequence[str], env: Mapping[str, str], name: str, limit: float = LIMIT
+) -> dict[str, Word]:
     """What an engine says of these jobs, which have this name; those that it does not list are left out.
 
-    Raises LaunchError when it cannot be asked.
+    Each of its commands gets `limit` seconds.  Raises LaunchError when it cannot be asked.
     """
     from mt.errors import LaunchError
 
     words: dict[str, Word] = {}
     for argv in made.poll(name, ids):
-        answer = call(argv, seconds=LIMIT, env=env)
+        answer = call(argv, seconds=limit, env=env)
         if answer.status and made.missing and fits(made.missing, answer):
             continue
         if answer.status:

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from mt.durations import shown
@@ -21,6 +21,7 @@ from mt.pipeline.inquiry import listed
 from mt.pipeline.starters import missing, state_of
 from mt.pipeline.thrift import size
 from mt.pipeline.trying import Check, Trial
+from mt.stdio import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: seconds: how long the engine's commands may take, between two questions, and until a job must be listed
 _LIMIT, _ASK, _APPEARS = 60.0, 1.0, 20.0
+#: seconds that the engine gets to cancel what is in its queue when we were interrupted
+_PARTING = 2.0
 #: the name of all jobs of trials
 NAME = "mt-try"
 
@@ -51,6 +54,7 @@ class EngineTrial(Trial):
         self.choice = choice
         self.made = engine(choice.engine)
         self.engine = choice.engine
+        self.limit = min(_LIMIT, max(patience, _PARTING))  # seconds for a command that asks or cancels
         self.open: list[Sent] = []
         self.asked_at = 0.0
         self.words: dict[str, Word] = {}
@@ -61,12 +65,22 @@ class EngineTrial(Trial):
         self.failed = False
 
     def checks(self) -> Iterator[Check]:
-        """All of them; what still is in a queue afterwards is cancelled."""
+        """All of them; what still is in a queue afterwards is cancelled.
+
+        Somebody who interrupts us is not kept waiting by an engine that hangs.
+        """
+        limit = self.limit
         try:
             yield from self._checks()
+        except KeyboardInterrupt:
+            limit = _PARTING
+            raise
         finally:
-            with suppress(MtError):
-                self.cancel([sent.job for sent in self.open])
+            jobs = [sent.job for sent in self.open]
+            try:
+                self.cancel(jobs, limit)
+            except MtError as e:
+                say(f"cannot cancel {self.engine} job {', '.join(jobs)}: {e.what}")
 
     def _checks(self) -> Iterator[Check]:
         absent = missing(self.made, self.env)
@@ -162,6 +176,8 @@ class EngineTrial(Trial):
         word = self.words.get(sent.ids[0])
         said = word.said or word.fate if word else "it is not listed"
         printed = self.last_output()
+        if word is None and self.trouble:
+            return f"it has not begun after {shown(self.patience)}, and {self.engine} {self.trouble}"
         if word is None or is_over(word):
             told = printed or f"it told nothing: is '{self.directory}' on a disk that its host shares?"
             return f"it ended before it could say that it had begun ({said}): {told}"
@@ -200,8 +216,11 @@ class EngineTrial(Trial):
         path = os.path.join(self.directory, f"{name}.sh")
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as f:
             f.write(self.made.text(job))
-        with _later():
-            answer = call(self.made.submit(job, path), seconds=_LIMIT, env=self.env, cwd=self.directory)
+        with _later() as caught:
+            answer = call(
+                self.made.submit(job, path), seconds=_LIMIT, env=self.env, cwd=self.directory,
+                enough=lambda: bool(caught),
+            )  # fmt: skip
             found = None if answer.status else re.search(self.made.job_id, answer.out, re.MULTILINE)
             if found is None:
                 raise LaunchError(explain(self.made, answer))
@@ -210,10 +229,10 @@ class EngineTrial(Trial):
         self.asked_at = 0.0
         return self.open[-1]
 
-    def cancel(self, jobs: Sequence[str]) -> None:
+    def cancel(self, jobs: Sequence[str], limit: float = 0.0) -> None:
         """End jobs; raises LaunchError when the engine does not take it."""
         for argv in self.made.cancel(jobs) if jobs else ():
-            answer = call(argv, seconds=_LIMIT, env=self.env)
+            answer = call(argv, seconds=limit or self.limit, env=self.env)
             if answer.status:
                 raise LaunchError(explain(self.made, answer))
         self.cancelled.update(jobs)
@@ -224,7 +243,8 @@ class EngineTrial(Trial):
         now = time.monotonic()
         if now - self.asked_at >= _ASK:
             try:
-                self.words = listed(self.made, [one for sent in self.open for one in sent.ids], self.env, NAME)
+                ids = [one for sent in self.open for one in sent.ids]
+                self.words = listed(self.made, ids, self.env, NAME, self.limit)
                 self.trouble = ""
             except MtError as e:
                 self.trouble = f"cannot be asked: {e.what}"
@@ -242,8 +262,11 @@ class EngineTrial(Trial):
 
 
 @contextmanager
-def _later() -> Iterator[None]:
-    """Let the first interrupt wait until the id of a job that was just accepted is known: it must be cancelled."""
+def _later() -> Iterator[list[int]]:
+    """Let the first interrupt wait until the id of a job that was just accepted is known: it must be cancelled.
+
+    Gives the list that a signal goes into.
+    """
     caught: list[int] = []
 
     def heard(number: int, frame: object) -> None:
@@ -253,11 +276,11 @@ def _later() -> Iterator[None]:
 
     before = signal.signal(signal.SIGINT, heard)
     try:
-        yield
+        yield caught
     finally:
         signal.signal(signal.SIGINT, before)
-    if caught:
-        raise KeyboardInterrupt
+        if caught:
+            raise KeyboardInterrupt
 
 
 def _resources(ask: Ask) -> tuple[str, None, str]:
