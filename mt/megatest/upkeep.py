@@ -125,12 +125,15 @@ def rebuild(args: Args, talk: Talk) -> int:
 def cleanup(args: Args, talk: Talk) -> int:
     """`-cleanup-db`: remove what belongs to no run, and give back the space that dbs do not use."""
     from mt.orphans import remove_orphans
+    from mt.pipeline.bags_gone import remove_all
     from mt.upkeep import vacuum_all
 
     store = _store(args, talk)
     if store:
         for path in remove_orphans(store):
             talk.info(0, f"removed {path}, which belongs to no run")
+        for error in remove_all(store):
+            talk.error(error.what)
         for name, before, now in vacuum_all(store):
             talk.info(1, f"{name}: {before} bytes, now {now}")
     return 0

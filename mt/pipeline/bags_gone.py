@@ -3,7 +3,8 @@
 Those who come late are told first that all is over, which whoever claims an
 order looks at once more (`pilot.py`).  Then the bags go at once, by a rename
 out of sight: a command that was killed on the way leaves either all of them, for
-the next one, or something unfinished, which `megatest -cleanup-db` removes.
+the next one (`mt recover` if there is nothing more to remove), or something
+unfinished, which `megatest -cleanup-db` removes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 from contextlib import suppress
 
 from mt.db import Store
-from mt.errors import BusyError, StoreError, why
+from mt.errors import BusyError, MtError, StoreError, why
 from mt.fold import refresh
 from mt.locks.filelock import held
 from mt.pipeline.bag import Bag, bags_of
@@ -38,6 +39,23 @@ def remove_bags(store: Store, run_id: int) -> bool:
             return _removed(store, run_id, above)
     except BusyError:
         return False
+
+
+def remove_all(store: Store) -> list[MtError]:
+    """The same for all runs, for what once could not be removed; gives what went wrong."""
+    try:
+        names = os.listdir(os.path.join(store.root, "batch"))
+    except OSError:
+        return []
+    trouble = []
+    known = set(store.run_ids_on_disk())
+    for run_id in sorted(int(name) for name in names if name.isdigit()):
+        try:
+            if run_id in known:
+                remove_bags(store, run_id)
+        except MtError as e:
+            trouble.append(e)
+    return trouble
 
 
 def _removed(store: Store, run_id: int, above: str) -> bool:

@@ -13,7 +13,7 @@ from mt.locks.filelock import held
 from mt.model import CaseKey, CaseRow, RunKey
 from mt.orphans import remove_orphans
 from mt.pipeline.bag import Bag, Claim, Entry, Reader, Terms, bags_of
-from mt.pipeline.bags_gone import remove_bags
+from mt.pipeline.bags_gone import remove_all, remove_bags
 
 KEY = RunKey("x", "r")
 
@@ -91,3 +91,13 @@ def test_the_bags_of_a_run_whose_journals_are_gone_are_orphans_and_its_id_does_n
     assert store.create_run(KEY, owner="me") == 8
     assert os.path.join("batch", "7") in remove_orphans(store)
     assert not os.path.exists(bag.path)
+
+
+def test_what_once_could_not_be_removed_goes_later_and_others_stay(store: Store, run: int) -> None:
+    bag, other = _bag(store, run), store.create_run(RunKey("x", "r2"), owner="me")
+    kept = _bag(store, other, "b2")
+    _record(store, run, "DELETED")
+    _record(store, other, "COMPLETED")
+    assert remove_all(store) == []
+    assert not os.path.exists(bag.path)
+    assert os.path.isdir(kept.path)

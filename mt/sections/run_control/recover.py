@@ -6,6 +6,8 @@ starts it again, and what it left running is ended.  Or nobody here can prove ei
 hosts: then it is watched for --patience seconds, and without a sign of life it is LOST, neither failed nor running.
 What a lost case still tells counts when it arrives, and one that shows life again is RUNNING again.
 
+What jobs on batch engines left behind of runs that are not driven and have ended or been removed is tidied up.
+
 One row for each case that was looked at, with the evidence.  No clocks of two machines are compared.
 
 EXAMPLES
@@ -56,16 +58,20 @@ class Options(RunOptions, RowOptions):
 
 def main(opts: Options) -> int:
     """Look, record, tell."""
+    from mt.pipeline.bags_gone import remove_all
     from mt.pipeline.dead import recover
     from mt.pipeline.history import PATIENCE
     from mt.rows import Runs
-    from mt.stdio import write_rows
+    from mt.stdio import say, write_rows
 
     runs = Runs(opts)
     patience = PATIENCE if opts.patience is None else max(opts.patience, 0.0)
     found = recover(runs.store, runs.named(opts.runs), patience, dry=opts.dry_run)
     shown = [one for one in found if not opts.quiet or one.now != one.was]
     write_rows(_rows(shown), opts, COLUMNS)
+    if not (opts.dry_run or opts.runs):
+        for error in remove_all(runs.store):
+            say(error.what)
     return 8 if any(one.now.state == "LOST" for one in found) else 0
 
 
