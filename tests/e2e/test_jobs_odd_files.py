@@ -51,23 +51,35 @@ def handed(area: Area) -> Handed:
     return Handed(area)
 
 
+def _replaced(path: Path, text: str | None = None) -> None:
+    """An empty directory in place of what was there, or a file."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    if text is None:
+        path.mkdir()
+    else:
+        path.write_text(text, encoding="utf-8")
+
+
 DAMAGE: dict[str, Callable[[Handed], object]] = {
     "odd log": lambda on: on.write("jobs.ndjson", ODD),
     "odd log after a job": lambda on: on.write("jobs.ndjson", ONE + ODD),
     "no log": lambda on: on.remove("jobs.ndjson"),
-    "a log that is a directory": lambda on: (on.remove("jobs.ndjson"), os.mkdir(f"{on.bag.path}/jobs.ndjson")),
+    "a log that is a directory": lambda on: _replaced(Path(on.bag.path, "jobs.ndjson")),
     "odd terms": lambda on: on.write("bag.json", '{"home": [}'),
     "no orders": lambda on: on.write("orders.ndjson", ""),
     "odd orders": lambda on: on.write("orders.ndjson", 'x\n{"o":3}\n{"o":[[],1]}\n[]\n{"n":"x","o":[]}\n{"over":tru'),
     "orders gone": lambda on: on.remove("orders.ndjson"),
     "claims gone": lambda on: on.remove("claims"),
-    "odd claim": lambda on: Path(on.bag.path, "claims", "0").write_text("[1, 2"),
-    "claim of other types": lambda on: Path(on.bag.path, "claims", "0").write_text("[null, 7, {}, []]"),
+    "odd claim": lambda on: on.write("claims/0", "[1, 2"),
+    "claim of other types": lambda on: on.write("claims/0", "[null, 7, {}, []]"),
     "claim of an odd job": lambda on: on.bag.claim(0, Claim("odd", "h", 1, "w")),
-    "only the directory": lambda on: (shutil.rmtree(on.bag.path), os.mkdir(on.bag.path)),
-    "a file for a bag": lambda on: (shutil.rmtree(on.bag.path), Path(on.bag.path).write_text("x")),
+    "only the directory": lambda on: _replaced(Path(on.bag.path)),
+    "a file for a bag": lambda on: _replaced(Path(on.bag.path), "x"),
     "nothing": lambda on: shutil.rmtree(on.bag.path),
-    "a file for all bags": lambda on: (shutil.rmtree(on.above), on.above.write_text("x")),
+    "a file for all bags": lambda on: _replaced(on.above, "x"),
     "no permission for the bag": lambda on: os.chmod(on.bag.path, 0),
     "no permission for all bags": lambda on: os.chmod(on.above, 0),
 }
