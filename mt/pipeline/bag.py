@@ -139,11 +139,12 @@ class Bag:
     def tidy(self) -> None:
         """All orders have ended: whoever comes late finds nothing to run, and what served only that is removed.
 
-        Whoever dies on the way leaves one of the directories of claims, by
-        which the next one knows that there is something left (`is_tidy`).
+        Whoever dies on the way leaves one of the directories of claims, by which
+        the next one knows that there is something left (`is_tidy`).  Raises
+        StoreError where that cannot be written, or is somebody else's.
         """
-        self.say([{"over": True}])
         self._forget_environment()
+        self.say([{"over": True}])
         for folder, of_no_use in ((self.out, _is_empty), (self.path, _is_script)):
             for entry in _entries(folder):
                 if of_no_use(entry):
@@ -165,14 +166,23 @@ class Bag:
         return not self.is_tidy and not os.path.isdir(os.path.join(self.path, CLAIMS))
 
     def _forget_environment(self) -> None:
-        """No job needs it any more, and it may hold secrets."""
+        """No job needs it any more, and it may hold secrets; raises StoreError where it is somebody else's."""
         path = os.path.join(self.path, TERMS)
         try:
-            body = json.dumps({**self.terms()._asdict(), "env": {}, "setvars": []})
+            with open(path, encoding="utf-8", errors="surrogateescape") as f:
+                said = json.load(f)
+            body = json.dumps({**said, "env": {}, "setvars": []})
             with replacing(path) as name, open(os.open(name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
                 f.write(body)
-        except MtError as e:
-            trace("fs", path, failed=e.what)
+        except (ValueError, TypeError):  # it was not written whole: nobody can use it
+            with suppress(OSError):
+                os.unlink(path)
+        except FileNotFoundError:
+            return
+        except PermissionError as e:
+            raise StoreError(f"cannot read '{path}': {why(e)}") from e
+        except (OSError, MtError) as e:
+            trace("fs", path, failed=str(e))
 
     # -- both sides -----------------------------------------------------------------------------
 

@@ -155,7 +155,8 @@ class Fleet(Reviewing):
         """See to it that nothing runs of earlier bags but what is adopted, and that their idle jobs leave."""
         for bag in bags_left(bags_of(self.world.root, self.world.setup.run_id)):
             if bag.is_half_tidied:
-                bag.tidy()
+                with suppress(StoreError):
+                    bag.tidy()
             elif bag.name not in found:
                 found[bag.name] = self._found(bag.name)
         for lot in filter(None, found.values()):
@@ -262,7 +263,8 @@ class Fleet(Reviewing):
             polls.stop()
         for lot in self.lots:
             if not lot.orders:
-                lot.bag.tidy()
+                with suppress(StoreError):  # all is recorded: the next run of it, or mt recover, tidies up
+                    lot.bag.tidy()
 
 
 def _ask(fields: Mapping[str, Any]) -> Ask:

@@ -6,8 +6,10 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
+from mt.errors import StoreError
 from mt.launchers.base import Engine, Word
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import control, fates, ways
@@ -70,7 +72,8 @@ class Reviewing(Cancelling):
         sending = {sending.lot for sending in self.sending.values()}
         for lot in list(self.lots):
             if (lot.share or lot.closed) and not lot.orders and not lot.jobs() and lot not in sending:
-                lot.bag.tidy()
+                with suppress(StoreError):
+                    lot.bag.tidy()
                 self.lots.remove(lot)
 
     def _review(self, lot: Lot, living: Mapping[CaseKey, CaseRow], now: float) -> list[CaseRow]:

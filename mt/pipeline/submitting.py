@@ -161,7 +161,10 @@ class Submitting(Yard):
             same = re.sub(rf"(?<![\w.-]){re.escape(place.host)}(?![\w.-])", "", text) if place.host else text
             self.tell(f"{place} did not take a job: {text}", once=same)
         else:
-            self.absences.missed(place if place.host else choice)
+            key = place if place.host else choice
+            self.absences.missed(key)
+            if key not in self.accepted:
+                return False  # asked once more before anybody is told
             self.tell(f"{place} did not take a job: {text}; trying again", once=f"{place} {choice.text}: again")
         if hint:
             self.tell(f"hint: {hint}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import stat
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -172,3 +174,25 @@ def test_what_a_crashed_controller_left_is_tidied_up_unless_a_case_of_it_lives(b
     assert [one.name for one in bags_left(above)] == ["b1"]
     assert "SECRET" not in Path(other.path, "bag.json").read_text(encoding="utf-8")
     assert bag.terms().env
+
+
+def test_an_environment_that_was_not_written_whole_does_not_stay(bag: Bag) -> None:
+    Path(bag.path, "bag.json").write_text('{"home": "/a", "env": {"SECRET": "x', encoding="utf-8")
+    bag.tidy()
+    assert not Path(bag.path, "bag.json").exists() and bag.is_tidy
+
+
+def test_a_bag_whose_environment_we_may_not_read_is_not_ours_to_tidy(bag: Bag, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.open
+
+    def guarded(path: Any, *how: Any, **more: Any) -> Any:
+        if str(path).endswith("bag.json"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, *how, **more)
+
+    monkeypatch.setattr(builtins, "open", guarded)
+    with pytest.raises(StoreError, match="permission denied"):
+        bag.tidy()
+    assert not bag.is_tidy
+    tidy_over(os.path.dirname(bag.path), [])
+    assert not bag.is_tidy
