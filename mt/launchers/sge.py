@@ -65,7 +65,7 @@ def text(job: Job) -> str:
     lines += [f"-l {quoted(ask.licences)}"] if ask.licences else []
     lines += [f"-q {quoted(ask.queue)}"] if ask.queue else []
     lines += [f"-P {quoted(ask.account)}"] if ask.account else []
-    lines += ["-notify"] if job.notice else []
+    lines.append("-notify")  # the end comes some time after a signal, however short the job: to end what it has started
     if ask.time:
         limit = math.ceil(ask.time)
         lines.append(f"-l h_rt={limit}")
