@@ -319,11 +319,10 @@ def recover(args: Args, talk: Talk) -> int:
         raise Refused(1, "-recover-test needs RUN-ID,TEST-ID, two numbers")
     from mt.db import Store
     from mt.megatest.prepare import open_area
-    from mt.pipeline.history import PATIENCE
+    from mt.pipeline.history import patience
     from mt.pipeline.recover import recover_case
 
     area = open_area(args, talk)
-    patience = area.seconds("setup", "lost-after", PATIENCE) or PATIENCE
-    state, status, why = recover_case(Store(area.home), int(words[0]), int(words[1]), patience)
+    state, status, why = recover_case(Store(area.home), int(words[0]), int(words[1]), patience(area))
     talk.info(0, f"test {words[1].strip()} of run {words[0].strip()} is {state}/{status}: {why}")
     return 0

@@ -45,7 +45,7 @@ class Adopted:
         self.looked = 0.0
         self.whole = (0.0, 0.0)  # all rows are looked at next: not before, and at the latest
         self.rest = _LOOK if ground.store.mode == SINGLE else _WHOLE  # there a fold may be seen later than it was made
-        self.patience = ground.area.seconds("setup", "lost-after", history.PATIENCE) or history.PATIENCE
+        self.patience = history.patience(ground.area)
         for row in living:
             self.put(row)
 

@@ -50,11 +50,10 @@ def fleet_of(
     def sight(writer: str) -> str:
         return history.eyes(ground.store, ground.run_id).writer(writer).word
 
-    patience = area.seconds("setup", "lost-after", history.PATIENCE) or history.PATIENCE
     return Fleet(
         World(
             setup, area.home, ground.store.root, area.name, launchers.choice, launchers.read, past_times.of,
-            ground.journal.emit_row, sight, patience, request.jobs or int(configured) or MOST_JOBS,
+            ground.journal.emit_row, sight, history.patience(area), request.jobs or int(configured) or MOST_JOBS,
             area.inherited, area.setvars,
         )
     )  # fmt: skip

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from mt import queries, team
+from mt.area import Area
 from mt.db import Store
 from mt.errors import StoreError, why
 from mt.journal import boot_id, host_name, start_token
@@ -28,6 +29,11 @@ from mt.storage import SINGLE
 PATIENCE = 120.0
 
 Again = Callable[[CaseRow], bool]
+
+
+def patience(area: Area) -> float:
+    """How many seconds an area waits for a sign of life where nothing proves an end."""
+    return area.seconds("setup", "lost-after", PATIENCE) or PATIENCE
 
 
 class History(NamedTuple):

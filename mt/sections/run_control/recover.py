@@ -50,7 +50,9 @@ class Options(RunOptions, RowOptions):
     """What was typed."""
 
     patience: float | None = opt(
-        "--patience", meta="SECONDS", help="how long to wait for signs of life where only they tell"
+        "--patience",
+        meta="SECONDS",
+        help="how long to wait for signs of life; else [setup] lost-after",
     )
     dry_run: bool = flag("-n", "--dry-run", help="say what would be recorded, and record nothing")
     runs: tuple[str, ...] = rest("RUN", help="runs by name or TARGET//RUN; all without one", complete="runs")
@@ -60,12 +62,11 @@ def main(opts: Options) -> int:
     """Look, record, tell."""
     from mt.pipeline.bags_gone import remove_all
     from mt.pipeline.dead import recover
-    from mt.pipeline.history import PATIENCE
     from mt.rows import Runs
     from mt.stdio import say, write_rows
 
     runs = Runs(opts)
-    patience = PATIENCE if opts.patience is None else max(opts.patience, 0.0)
+    patience = _lost_after(opts.chdir) if opts.patience is None else max(opts.patience, 0.0)
     found = recover(runs.store, runs.named(opts.runs), patience, dry=opts.dry_run)
     shown = [one for one in found if not opts.quiet or one.now != one.was]
     write_rows(_rows(shown), opts, COLUMNS)
@@ -73,6 +74,18 @@ def main(opts: Options) -> int:
         for error in remove_all(runs.store):
             say(error.what)
     return 8 if any(one.now.state == "LOST" for one in found) else 0
+
+
+def _lost_after(chdir: str | None) -> float:
+    """What the area says; an area that cannot be read says nothing."""
+    from mt.area import Area
+    from mt.errors import MtError
+    from mt.pipeline.history import PATIENCE, patience
+
+    try:
+        return patience(Area.open(chdir))
+    except MtError:
+        return PATIENCE
 
 
 def _rows(found: Iterable[Found]) -> Iterator[dict[str, object]]:
