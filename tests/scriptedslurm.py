@@ -89,6 +89,7 @@ class Rig:
         self.slurm = Slurm(root / "slurm")
         self.choice = Choice("slurm", text="slurm", poll=(0.2, 0.2))._replace(**choice)
         self.sight: dict[str, str] = {}
+        self.told: list[CaseRow] = []  # what was recorded by the fleet itself
         self.fleet = self.new_fleet()
         self.living: dict[CaseKey, CaseRow] = {}
         self.ended: list[CaseRow] = []
@@ -103,7 +104,7 @@ class Rig:
         return Fleet(
             World(
                 setup, str(self.root), str(self.root), "suite", lambda test, item: self.choice,
-                lambda text: self.choice, lambda key: None, lambda kind, row: None,
+                lambda text: self.choice, lambda key: None, lambda kind, row: self.told.append(row),
                 lambda writer: self.sight.get(writer, "missing"), 120.0, 50, env,
             )
         )  # fmt: skip

@@ -109,6 +109,7 @@ class Engine(NamedTuple):
     read_past    reads its answer
     stuck        fits the engine's words for a job that is over and yet stays in its queue until it is cancelled
     late         seconds that may pass until `poll` and `past` know that a job has ended
+    named        whether `poll` asks for all jobs of a name, also when no id is known
     ending       fits the engine's words for a job that is ending, when they do not tell how
     troubles     known failures, the first that fits counts
     version      the command that prints the version
@@ -144,6 +145,7 @@ class Engine(NamedTuple):
     stuck: str = ""
     late: float = 0.0
     ending: str = ""
+    named: bool = False
 
 
 #: a job of so many seconds is too short for a warning before its end; of longer ones it is at most such a part

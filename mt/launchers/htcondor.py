@@ -194,5 +194,5 @@ ENGINE = Engine(
     task_number=("_CONDOR_MT_TASK", 0),
     own_id=("_CONDOR_MT_ID",),
     version=("condor_version",),
-    past=past, read_past=read, troubles=_TROUBLES, arrays=1000,
+    past=past, read_past=read, troubles=_TROUBLES, arrays=1000, named=True,
 )  # fmt: skip

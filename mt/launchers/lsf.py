@@ -146,6 +146,6 @@ ENGINE = Engine(
     task_number=("LSB_JOBINDEX", 1),
     own_id=("LSB_JOBID",),
     version=("bsub", "-V"),
-    past=past, read_past=read_past, troubles=_TROUBLES, arrays=1000,
+    past=past, read_past=read_past, troubles=_TROUBLES, arrays=1000, named=True,
     missing=r"no (matching |unfinished )?job found|job <.*> is not found",
 )  # fmt: skip

@@ -3,6 +3,9 @@
 squeue shortens lists of waiting tasks to 64 characters unless it is asked for
 one line for each task, so that is what it is asked for.  It lists ended jobs
 for MinJobAge (300 s by default), sacct only where accounting is stored.
+While an epilog runs (COMPLETING) squeue and scontrol tell how a job ended only
+when that was its time limit: a cancelled one that ends with 0 at TERM has no
+reason and an ExitCode of 0:0, as one that has simply ended.
 A site may requeue our jobs: an order runs once, whoever begins it.
 """
 
@@ -140,5 +143,5 @@ ENGINE = Engine(
     own_id=("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID"),
     version=("sbatch", "--version"),
     past=past, read_past=read, troubles=_TROUBLES, arrays=1000, stuck=_UNSTARTED,
-    ending="^COMPLETING",
+    ending="^COMPLETING", named=True,
 )  # fmt: skip

@@ -36,8 +36,8 @@ class Terms(NamedTuple):
     """What all orders of a bag share, and what a job must know to open the same area for the same run.
 
     `env` is the environment of the command that drives the run, `setvars` what
-    it was told to set.  `share` is 0
-    where jobs take the next free order, else the number of tasks among which
+    it was told to set.  `launcher` and `ask` say how its jobs are
+    submitted.  `share` is 0 where jobs take the next free order, else the number of tasks among which
     the orders are dealt: task k runs orders k, k + share and so on.  `secs` is
     the time a job has, 0 when nothing was said; `idle` how long one waits for
     more orders.
@@ -57,6 +57,8 @@ class Terms(NamedTuple):
     secs: float = 0.0
     notice: float = 60.0
     idle: float = 60.0
+    launcher: str = ""
+    ask: Mapping[str, Any] = {}
 
 
 class Entry(NamedTuple):
@@ -111,10 +113,10 @@ class Bag:
         return bag
 
     def add(self, entries: Sequence[Entry]) -> range:
-        """Append orders; gives their numbers."""
+        """Append orders; gives their numbers, which are used up also when that fails: some of it may be on disk."""
         first = self.count
-        self.say([{"o": entry, "n": number} for number, entry in enumerate(entries, first)])
         self.count += len(entries)
+        self.say([{"o": entry, "n": number} for number, entry in enumerate(entries, first)])
         return range(first, self.count)
 
     def say(self, lines: Iterable[Mapping[str, Any]]) -> None:
@@ -156,14 +158,19 @@ class Bag:
         shutil.rmtree(gone, ignore_errors=True)
 
     @property
-    def is_tidy(self) -> bool:
-        """Whether nothing is left here that served only to run orders."""
-        return not any(os.path.isdir(os.path.join(self.path, name)) for name in (CLAIMS, f".{CLAIMS}"))
+    def is_over(self) -> bool:
+        """Whether nobody can take an order any more: all have ended, or there is no such bag."""
+        return not os.path.isdir(os.path.join(self.path, CLAIMS))
 
     @property
     def is_half_tidied(self) -> bool:
         """Whether somebody died while tidying up, so that nobody knows any more who took what."""
-        return not self.is_tidy and not os.path.isdir(os.path.join(self.path, CLAIMS))
+        return self.is_over and os.path.isdir(os.path.join(self.path, f".{CLAIMS}"))
+
+    @property
+    def is_tidy(self) -> bool:
+        """Whether nothing is left here that served only to run orders."""
+        return self.is_over and not self.is_half_tidied
 
     def _forget_environment(self) -> None:
         """No job needs it any more, and it may hold secrets; raises StoreError where it is somebody else's."""
@@ -268,24 +275,28 @@ class Reader:
             self._take(line)
         return bool(whole)
 
+    def after(self, number: int) -> int:
+        """The least number of an order that can be read, from this one on; `many` when there is none."""
+        return min((n for n in self.entries if n >= number), default=self.many)
+
     def _take(self, line: bytes) -> None:
         """Read one line; one that its writer did not finish was not told to anybody, others may be of a later mt."""
-        try:
-            said = json.loads(line) if line else None
-        except ValueError:
-            return
-        if not isinstance(said, dict):
-            return
-        if "o" in said:
-            entry, number = _entry(said["o"]), said.get("n", self.many)
-            if entry is not None and isinstance(number, int) and number >= 0:
-                self.entries[number] = entry
-                self.many = max(self.many, number + 1)
-        self.over = self.over or "over" in said
-        self.closed = self.closed or self.over or "closed" in said
-        self.stopped = self.stopped or str(said.get("stop", ""))
-        if isinstance(said.get("revoke"), int):
+        said = _said(line)
+        entry, number = _entry(said.get("o")), said.get("n", self.many)
+        if entry is not None and _is_number(number):
+            self.entries.setdefault(number, entry)
+            self.many = max(self.many, number + 1)
+        self.over = self.over or said.get("over") is True
+        self.closed = self.closed or self.over or said.get("closed") is True
+        if isinstance(said.get("stop"), str):
+            self.stopped = self.stopped or said["stop"]
+        if _is_number(said.get("revoke")):
             self.revoked.add(said["revoke"])
+
+
+#: what the parts of an order are, as JSON has them; the last two may be missing (`case.Order`)
+_PARTS: tuple[type | tuple[type, ...], ...] = (int, str, str, list, int, int, int, int, (list, type(None)))
+_LEAST = 7
 
 
 def _entry(said: Any) -> Entry | None:
@@ -293,11 +304,24 @@ def _entry(said: Any) -> Entry | None:
     if not isinstance(said, list) or len(said) != len(Entry._fields):
         return None
     order, *times = said
-    if not isinstance(order, list) or len(order) < 7 or not all(isinstance(one, (int, float)) for one in times):
+    if not isinstance(order, list) or not _LEAST <= len(order) <= len(_PARTS):
         return None
-    pairs = order[3] if isinstance(order[3], list) else [None]
-    good = all(isinstance(one, str) for one in order[1:3]) and all(isinstance(pair, list) for pair in pairs)
-    return Entry(order, *times) if good else None
+    good = all(isinstance(one, kind) for one, kind in zip(order, _PARTS, strict=False))
+    if not good or not all(map(_is_pair, order[3])) or not all(map(_is_time, times)):
+        return None
+    return Entry(order, *times)
+
+
+def _is_pair(said: Any) -> bool:
+    return isinstance(said, list) and len(said) == 2 and all(isinstance(one, str) for one in said)
+
+
+def _is_time(said: Any) -> bool:
+    return isinstance(said, (int, float)) and 0 <= said < 1e15  # no NaN, and nothing that is too large to count with
+
+
+def _is_number(said: Any) -> bool:
+    return type(said) is int and said >= 0  # True is an int as well
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
@@ -381,13 +405,16 @@ def _lines(path: str) -> Iterator[dict[str, Any]]:
             body = f.read()
     except OSError:
         return
-    for line in body.split(b"\n"):
-        try:
-            said = json.loads(line) if line else None
-        except ValueError:
-            continue
-        if isinstance(said, dict):
-            yield said
+    yield from filter(None, map(_said, body.split(b"\n")))
+
+
+def _said(line: bytes) -> dict[str, Any]:
+    """What a line says; nothing when it cannot be read, or is nested so deeply that nobody has written it for us."""
+    try:
+        said = json.loads(line) if line else None
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _rest(fd: int, at: int) -> bytes:

@@ -13,11 +13,12 @@ from mt.errors import MtError
 from mt.launchers import engine
 from mt.launchers.calling import Answer, Asking, explain, trouble_of
 from mt.pipeline.absences import Place
-from mt.pipeline.submitting import AT_ONCE, Submitting
+from mt.pipeline.submitting import Submitting
 from mt.pipeline.yard import Ending
 
-#: seconds: how long a command that cancels may take
-_CANCEL = 30.0
+#: seconds: how long a command that cancels may take, and how long we wait for it when somebody is impatient: it goes
+#: on, and what it ends has been told in its bag as well
+_CANCEL, _HASTE = 30.0, 2.0
 
 
 class Cancelling(Submitting):
@@ -25,7 +26,8 @@ class Cancelling(Submitting):
 
     def cancel_owed(self, *, at_once: bool = False, last: bool = False) -> None:
         """Cancel what is owed; `at_once` waits for the answers, `last` is when nobody will try again."""
-        deadline = time.monotonic() + (_CANCEL if at_once else AT_ONCE)
+        patience = (_HASTE if self.urgency() else _CANCEL) if at_once else max(self.until - time.monotonic(), 0.0)
+        deadline = time.monotonic() + patience
         for _ in range(1 + at_once):  # a second time for what came to be owed while an older command hung
             for place in [place for place in self.owed if place not in self.ending]:
                 if at_once or not self.absences.away(place):

@@ -22,13 +22,14 @@ from typing import Any
 
 from mt.errors import MtError, StoreError
 from mt.launchers import engine
-from mt.launchers.base import Ask, Engine, notice
-from mt.launchers.words import Choice, over
+from mt.launchers.base import WAITING, Ask, Engine, notice
+from mt.launchers.words import Choice
 from mt.model import CaseKey, CaseRow
 from mt.pipeline import ways
 from mt.pipeline.bag import Bag, Entry, Terms, bags_left, bags_of, order_of
 from mt.pipeline.case import Order
 from mt.pipeline.lots import Lot, Share
+from mt.pipeline.polls import Seen
 from mt.pipeline.reviewing import Reviewing, open_jobs, over_now
 from mt.pipeline.yard import Place, Waiting, World
 
@@ -59,6 +60,7 @@ class Fleet(Reviewing):
         now = time.monotonic()
         rows: list[CaseRow] = []
         self.leaving = at_once
+        self.begin_look()
         for choice, waiting in list(self.ready.items()):
             if choice in self.refused:
                 rows += [self.unlaunched(w.order, self.refused[choice]) for w in waiting]
@@ -104,7 +106,7 @@ class Fleet(Reviewing):
         terms = Terms(
             self.world.home, s.run.target, s.run.name, s.run_id, s.contour, s.old, self.world.env,
             self.world.setvars, made.name, way, share, choice.ask.time,
-            notice(choice.notice, choice.ask.time), choice.idle,
+            notice(choice.notice, choice.ask.time), choice.idle, choice.text, choice.ask._asdict(),
         )  # fmt: skip
         name = f"{time.time_ns() // 1_000_000:x}{os.urandom(2).hex()}"
         lot = Lot(Bag.make(bags_of(self.world.root, s.run_id), name, terms), made, choice, way, share)
@@ -172,19 +174,19 @@ class Fleet(Reviewing):
             if bag.withdraw(number):
                 return True
         except StoreError:
-            return not os.path.isdir(bag.path)
+            return bag.is_over
         claim = bag.claimed(number)
         return claim is not None and not claim.writer  # by a controller that died before it could record that
 
     def _found(self, name: str) -> Lot | None:
         bag = Bag(os.path.join(bags_of(self.world.root, self.world.setup.run_id), name))
+        if bag.is_over:
+            return None  # all its orders have ended: what still runs of it is known by its journal
         try:
             bag.say([{"closed": True}])  # what comes now goes into bags of ours
             terms = bag.terms()
-            told = next((line for line in bag.logged() if line.get("e") == "submitted"), {})
-            choice = self.world.read(str(told.get("launcher") or terms.engine)) or Choice(terms.engine)
-            ask = {**told.get("ask", {}), "time": terms.secs}
-            lot = Lot.found(bag, engine(terms.engine), choice._replace(ask=over(_ask(ask), choice.ask)))
+            choice = self.world.read(terms.launcher or terms.engine) or Choice(terms.engine)
+            lot = Lot.found(bag, engine(terms.engine), choice._replace(ask=_ask(terms.ask)))
         except (MtError, ImportError, KeyError, ValueError, TypeError):
             return None  # it is no bag of ours
         self.lots.append(lot)
@@ -213,10 +215,11 @@ class Fleet(Reviewing):
         rows = self._kept_back("n/a", "its run was stopped before it began")
         self.no_more()
         for lot in self.lots:
-            rows += self._back(lot, living, "n/a", "its run was stopped before it began")
-            ended = {row.key for row in rows}
+            back = self._back(lot, living, "n/a", "its run was stopped before it began")
+            ended = {row.key for row in back}
             if not any(key in living and key not in ended for key, _ in lot.orders.values()):
                 self.owe(lot.engine, lot.roots())
+            rows += back
         return rows
 
     def _kept_back(self, status: str, comment: str) -> list[CaseRow]:
@@ -232,7 +235,7 @@ class Fleet(Reviewing):
 
     def no_more(self) -> None:
         """Nothing new will come, as far as is known: pilots may leave when nothing is free."""
-        for lot in self.lots if not self.last else ():
+        for lot in self.lots:
             if not lot.closed:
                 lot.close()
         self.last = True
@@ -248,10 +251,13 @@ class Fleet(Reviewing):
             sending.asking.stop()
         for name, polls in self.polls.items():
             mine = [lot for lot in self.lots if lot.engine.name == name]
-            seen = polls.last(self.name, open_jobs(mine)) if any(lot.jobs() for lot in mine) else None
+            made = engine(name)
+            wanted = made.named or any(lot.jobs() for lot in mine)
+            seen = polls.last(self.name, open_jobs(mine), hasty=self.urgency() > 0) if wanted else None
             if seen is not None:
                 for lot in mine:
                     lot.hear(seen)
+                self._end_strays(made, seen)
         for lot in self.lots:
             idle = [one for one in lot.open() if lot.word(one).fate not in ("running", "suspended")]
             if idle and not lot.orders and not self.cancelled:
@@ -265,6 +271,13 @@ class Fleet(Reviewing):
             if not lot.orders:
                 with suppress(StoreError):  # all is recorded: the next run of it, or mt recover, tidies up
                     lot.bag.tidy()
+
+    def _end_strays(self, made: Engine, seen: Seen) -> None:
+        """Cancel what waits under our name and is in no lot: its answer was lost, or it was requeued after its end."""
+        if made.named:
+            known = {one for lot in self.lots for sub in lot.subs for one in sub.ids}
+            waiting = [one for one, word in seen.words.items() if word.fate in WAITING and one not in known]
+            self.owe(made, waiting)
 
 
 def _ask(fields: Mapping[str, Any]) -> Ask:

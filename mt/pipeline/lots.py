@@ -15,7 +15,7 @@ from mt.errors import StoreError
 from mt.launchers.base import Engine, Word
 from mt.launchers.words import Choice
 from mt.model import CaseKey
-from mt.pipeline.bag import Bag, Entry, Reader
+from mt.pipeline.bag import Bag, Claim, Entry, Reader
 from mt.pipeline.fates import GONE, is_over
 from mt.pipeline.jobs import LEFT
 from mt.pipeline.polls import Seen
@@ -25,6 +25,8 @@ from mt.trace import trace
 #: of them), after which a job that is not listed is gone
 _MISSED, _APPEARS = 2, 5
 _NEVER = "accepted and never listed"
+#: bytes at the end of what a job has printed, in which its last line is
+_END = 4000
 #: seconds after which the log tells of another reason why a job waits
 _REASONS = 60.0
 
@@ -73,6 +75,10 @@ class Lot:
         self.scripts = 0
         self.back: set[int] = set()  # orders that we have withdrawn
         self.took: set[str] = set()  # jobs that have run a case
+        self.listed: set[str] = set()  # jobs that the engine has ever told of
+        self.named: dict[int, str] = {}  # the job that was recorded for an order
+        self.known: set[int] = set()  # orders of which we have seen who took them
+        self.moved = self.grown  # when the last one was taken, as far as we have seen
         self.blind = False  # the engine does not list jobs that run: that one is not listed says nothing
         self._told: dict[str, tuple[float, Word]] = {}  # what the log says of jobs, and since when
 
@@ -124,11 +130,21 @@ class Lot:
         self.closed = True
 
     def withdraw(self, number: int) -> bool:
-        """Take an order back that nobody has taken; what that means for its case is still to be recorded."""
-        if not self.bag.withdraw(number):
+        """Take an order back that nobody has taken; what that means for its case is still to be recorded.
+
+        One that an earlier controller has taken back, and died, is taken back as well.
+        """
+        if number in self.back:
+            return False
+        if not self.bag.withdraw(number) and not self.is_nobodys(self.bag.claimed(number)):
             return False
         self.back.add(number)
         return True
+
+    @staticmethod
+    def is_nobodys(claim: Claim | None) -> bool:
+        """Whether an order was taken back."""
+        return claim is not None and not claim.writer
 
     # -- jobs -----------------------------------------------------------------------------------
 
@@ -187,6 +203,7 @@ class Lot:
                     changed = changed or sub.missed[one] < _MISSED  # the next look will tell
                 elif word is not None:
                     sub.seen.add(one)
+                    self.listed.add(one)
                     sub.missed.pop(one, None)
                 old = self.words.get(one)
                 forgetful = word is not None and is_over(word) and one not in sub.over  # it gives an id twice
@@ -233,6 +250,29 @@ class Lot:
             del sub.over[one]
         return True
 
+    def give_up(self) -> None:
+        """Nothing shows that any job lives whose engine does not list it: count on none."""
+        self.blind = False
+        self.tries = 0
+        for sub in self.subs:
+            for one in list(sub.open()):
+                self._take(sub, one, Word(GONE, _NEVER))
+
+    def got_on(self, taken: Set[int]) -> bool:
+        """Whether a job that the engine knows has taken an order since this was asked last."""
+        fresh = taken - self.known
+        self.known |= fresh
+        claims = filter(None, map(self.bag.claimed, fresh))
+        return any([claim.job.partition(":")[2] in self.listed for claim in claims])
+
+    def took_part(self, number: int, taken: Set[int]) -> bool:
+        """Whether the job of an order has taken another one of its share."""
+        given = self.given(number)
+        mine = [n for n in taken if n % self.share == number % self.share]
+        return given in self.took or any(
+            claim.job.partition(":")[2] == given for n in mine if (claim := self.bag.claimed(n))
+        )
+
     def _take(self, sub: Submission, one: str, word: Word) -> None:
         self.words[one] = word
         if is_over(word):
@@ -274,11 +314,12 @@ def last_line(directory: str) -> str:
         return ""
     for entry in found[:20]:
         try:
-            with open(entry.path, encoding="utf-8", errors="replace") as f:
-                lines: list[Any] = f.read()[-4000:].split("\n")
+            with open(entry.path, "rb") as f:
+                f.seek(max(os.fstat(f.fileno()).st_size - _END, 0))
+                lines = f.read(_END).decode("utf-8", "replace").split("\n")
         except OSError:
             continue
         kept = [line.strip() for line in lines if line.strip()]
         if kept:
-            return str(kept[-1])[:200]
+            return kept[-1][:200]
     return ""

@@ -21,6 +21,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+if __name__ == "__main__":  # before all that takes time: a warning waits until there is somebody to hear it (`obey`)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU))
+
 from mt.errors import MtError, StoreError, why
 from mt.journal import Journal, writer_name
 from mt.launchers import engine
@@ -34,9 +37,10 @@ from mt.pipeline.worker import Worker
 
 #: seconds that we wait for a signal of our own after a step was ended by one, and after one that has just failed:
 #: engines send it to all of a job, and a shell or make that sees its child end first says that it failed
+#: (on Slurm 22.05 at most 10 ms apart in 90 cancelled jobs, with five processes for each processor)
 _DOUBT, _SLIGHT_DOUBT = 0.3, 0.05
-#: a shell says that a command was ended by signal N with a status of so much and N
-_SIGNALLED = 128
+#: what a shell says of a command that was ended by signal N: 128 + N
+_SIGNALLED = range(128 + 1, 128 + 65)
 #: seconds between two looks for more orders, at first and at most
 _SOON, _LATE = 0.05, 0.5
 #: variables that belong to the job and its host, whatever the environment of the controller says
@@ -44,6 +48,9 @@ _OWN = ("TMPDIR", "HOSTNAME", "HOST", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVI
 _OWN_PREFIXES = ("SLURM", "LSB_", "LS_", "PBS_", "SGE_", "JOB_", "_CONDOR_", "MT_SSH_")
 #: a case that is not known to fit is not begun in the last part of the time of a job
 _LAST_PART = 0.1
+
+#: signals that say that the time of a job is nearly over
+_WARNINGS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
 
 TOLD = "its job was told to end"
 
@@ -105,8 +112,13 @@ class Pilot(Worker):
             self.number, self.entry = number, self.reader.entries[number]
             row = self.execute(order_in(self.entry))
             self.journal.flush()
-            if row.state == "INCOMPLETE" or self.cancelled or self.leaving:
+            if row.state == "INCOMPLETE" or self.takes_no_more:
                 return
+
+    @property
+    def takes_no_more(self) -> bool:
+        """Whether it was told to end, or that its time is nearly over."""
+        return self.cancelled is not None or self.leaving
 
     def numbers(self) -> Iterator[int]:
         """The orders that are ours: dealt out, or the next free ones."""
@@ -114,20 +126,21 @@ class Pilot(Worker):
 
     def dealt(self) -> Iterator[int]:
         """Our share of a bag that was full before we were submitted."""
-        for number in range(self.task, self.reader.many, self.terms.share):
-            entry = self.reader.entries.get(number)
-            if entry is None:
-                continue  # a line that cannot be read
-            if self.cancelled or self.leaving or self.reader.over or not self.fits(entry.secs):
-                return
-            if self.claimed(number):
-                yield number
+        seen: set[int] = set()
+        while mine := [n for n in sorted(self.reader.entries) if n % self.terms.share == self.task and n not in seen]:
+            for number in mine:
+                if self.takes_no_more or self.reader.over or not self.fits(self.reader.entries[number].secs):
+                    return
+                seen.add(number)
+                if self.claimed(number):
+                    yield number
+            self.look()  # a network directory may have shown less at first
 
     def free(self) -> Iterator[int]:
         """The next order that nobody has, as long as more may come."""
         at, pause, since = 0, _SOON, time.monotonic()
         taken: set[int] = set()
-        while not (self.cancelled or self.leaving):
+        while not self.takes_no_more:
             if at >= self.reader.many:
                 if self.look():
                     pause, since = _SOON, time.monotonic()
@@ -140,7 +153,9 @@ class Pilot(Worker):
             if self.reader.over:
                 return
             entry = self.reader.entries.get(at)
-            if at in taken or entry is None:
+            if entry is None:
+                at = self.reader.after(at)
+            elif at in taken:
                 at += 1
             elif not self.fits(entry.secs):
                 return
@@ -210,7 +225,7 @@ class Pilot(Worker):
     def doubt(self, exits: Sequence[int]) -> Interrupt | None:
         """A step has failed: an engine that ends a job sends its signal to us as well."""
         if not self.cancelled:
-            self.rest(_DOUBT if any(code < 0 or code > _SIGNALLED for code in exits) else _SLIGHT_DOUBT)
+            self.rest(_DOUBT if any(code < 0 or code in _SIGNALLED for code in exits) else _SLIGHT_DOUBT)
         return self.cancelled
 
     def look(self) -> bool:
@@ -248,8 +263,9 @@ class Pilot(Worker):
             except OSError:
                 pass
 
-        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU):
+        for sig in (signal.SIGTERM, signal.SIGINT, *_WARNINGS):
             signal.signal(sig, told)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WARNINGS)  # one that has come already is heard now
 
 
 def main(path: str, share: str = "") -> int:
@@ -264,6 +280,9 @@ def main(path: str, share: str = "") -> int:
     if reader.over:
         return 0  # we come too late, and what we need may be gone
     terms = bag.terms()
+    reader.look()
+    if reader.over or not terms.env:
+        return 0  # it is being tidied up at this moment, or whoever did that has died
     made = engine(terms.engine)
     job, task = job_of(made, os.environ)
     task = int(share) if share else task

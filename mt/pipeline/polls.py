@@ -20,8 +20,8 @@ from mt.launchers.calling import Answer, Asking, explain, fits
 #: seconds after which a query has failed
 LIMIT = 60.0
 _GROWTH = 1.5
-#: seconds for the last query of a run
-_AT_LAST = 5.0
+#: seconds for the last query of a run, and of one that was interrupted
+_AT_LAST, _IN_HASTE = 5.0, 0.5
 
 
 class Seen(NamedTuple):
@@ -90,12 +90,12 @@ class Polls:
             self._asking.stop()
             self._asking = None
 
-    def last(self, name: str, ids: Sequence[str]) -> Seen | None:
-        """Ask once more and wait a little for the answer; None when there is none."""
+    def last(self, name: str, ids: Sequence[str], *, hasty: bool = False) -> Seen | None:
+        """Ask once more and wait a little for the answer; None when there is none.  Without ids a name will do."""
         self.stop()
         self._seen = None
-        self._start(name, ids, self.clock())
-        end = self.clock() + _AT_LAST
+        self._start(name, ids or [""], self.clock())
+        end = self.clock() + (_IN_HASTE if hasty else _AT_LAST)
         while self._asking is not None and self.clock() < end:
             try:
                 answers = self._asking.done()

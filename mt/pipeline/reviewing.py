@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
 
@@ -22,6 +22,8 @@ _REVIEW = 1.0
 #: seconds to wait for the engine's word about a job that is dead, for a claimed case to begin, and for a journal of a
 #: job on another host to be seen here
 _WORD, _BEGIN, _UNSEEN = 15.0, 5.0, 60.0
+#: seconds after which jobs that no engine lists and that take nothing count as gone
+_QUIET = 120.0
 #: seconds that what a site does after each job may take
 _EPILOG = 600.0
 #: seconds between a submission of pilots and one of more of them
@@ -34,20 +36,22 @@ class Reviewing(Cancelling):
     def ended(self, row: CaseRow) -> None:
         """A case is over."""
         place = self.where.pop(row.key, None)
-        self.noticed.pop(row.key, None)
+        for times in (self.noticed, self.claimed):
+            times.pop(row.key, None)
+        self.puzzles.discard((row.job.partition(":")[0], row.job.partition(":")[2]))
+        if row.state == "KILLED":  # now that it is recorded
+            control.forget(os.path.join(self.world.setup.kill_dir, control.control_name(row.key)))
         if place is None:
             return
         if row.secs:
             total, n = self.spent.get(place.lot.choice, (0.0, 0))
             self.spent[place.lot.choice] = (total + row.secs, n + 1)
-        job = row.job.partition(":")[2]
-        place.lot.leave(place.number, job)
+        place.lot.leave(place.number, row.job.partition(":")[2])
         place.lot.orders.pop(place.number, None)
-        if not fates.is_over(place.lot.word(job)):  # one that counts as gone and runs all the same shows no progress
-            place.lot.tries = 0
 
     def look(self, living: Mapping[CaseKey, CaseRow]) -> list[CaseRow]:
         """Ask the engines if it is time, and see to cases whose jobs cannot run them; gives rows that end cases."""
+        self.begin_look()
         self.hear_sent()
         for name, polls in self.polls.items():
             mine = [lot for lot in self.lots if lot.engine.name == name]
@@ -92,11 +96,13 @@ class Reviewing(Cancelling):
         rows += killed
         if lot.choice in self.refused:
             return rows + self._withdraw(lot, free, self.refused[lot.choice])
+        if lot.blind:
+            self._doubt(lot, taken, now)
         stranded = {n: row for n, row in free.items() if lot.taker(n) is None}
         if self.cancelled or self.is_away(lot.choice):
             return rows
         if stranded:
-            rows += self._again(lot, stranded)
+            rows += self._again(lot, stranded, taken)
         elif free and lot.unsent:
             self.launch(lot, min(lot.unsent, len(free)))
         elif free and not lot.share:
@@ -105,11 +111,11 @@ class Reviewing(Cancelling):
 
     def _begun(self, lot: Lot, number: int, row: CaseRow, now: float) -> CaseRow | None:
         """A case that a job has taken should begin at once; when it does not, its taker may be dead."""
-        since = self.noticed.setdefault(row.key, now)
+        since = self.claimed.setdefault(row.key, now)
         claim = lot.bag.claimed(number)
         if claim is None or number in lot.back:
             return None
-        if not claim.writer:  # an earlier controller has withdrawn it, and died before it could record that
+        if lot.is_nobodys(claim):  # an earlier controller has withdrawn it, and died before it could record that
             self._anew(lot, number, row)
             return None
         taker = row._replace(state="RUNNING", host=claim.host, pid=claim.pid, job=claim.job)
@@ -132,7 +138,7 @@ class Reviewing(Cancelling):
         """Hand a case over once more whose order nobody will run."""
         entry = lot.orders.pop(number).entry
         self.where.pop(row.key)
-        self.noticed.pop(row.key, None)
+        self.claimed.pop(row.key, None)
         self.take(order_in(entry)._replace(gen=row.gen), lot.choice)
 
     def _killed(self, lot: Lot, free: Mapping[int, CaseRow]) -> list[CaseRow]:
@@ -146,7 +152,6 @@ class Reviewing(Cancelling):
         for number, row in free.items() if names else ():
             path = os.path.join(kill_dir, control.control_name(row.key))
             if os.path.basename(path) in names and (by := control.kill_asked(path)) and lot.withdraw(number):
-                control.forget(path)
                 rows.append(over_now(row, "KILLED", "KILLED", f"killed before it began: {by}"))
                 if lot.sole and (job := lot.taker(number)):
                     self.owe(lot.engine, [job])
@@ -156,13 +161,24 @@ class Reviewing(Cancelling):
         """Take orders back that nobody has begun, and end their cases as what the machine could not do."""
         return [over_now(row, "COMPLETED", "INFRA", why) for n, row in free.items() if lot.withdraw(n)]
 
-    def _again(self, lot: Lot, stranded: Mapping[int, CaseRow]) -> list[CaseRow]:
+    def _doubt(self, lot: Lot, taken: Set[int], now: float) -> None:
+        """Of an engine that does not list our jobs: do they live?"""
+        fresh = taken - lot.known
+        lot.known |= fresh
+        if fresh or self._takers(lot):
+            lot.moved = now
+        elif now - lot.moved > _QUIET:
+            lot.give_up()
+
+    def _again(self, lot: Lot, stranded: Mapping[int, CaseRow], taken: Set[int]) -> list[CaseRow]:
         """No job will take these: submit more, unless that has not helped before."""
         if lot.share and (unsent := [n for n in stranded if not lot.given(n)]):
             self.resubmit(lot, unsent)
             return []
         if lot.share:
-            return self._share_again(lot, stranded)
+            return self._share_again(lot, stranded, taken)
+        if lot.got_on(taken):
+            lot.tries = 0
         if lot.tries > lot.choice.lost and lot.trust_no_list(self._takers(lot)):
             self.tell(f"{lot.engine.name} does not list jobs that run: whether others have vanished it cannot tell")
             return []
@@ -179,21 +195,23 @@ class Reviewing(Cancelling):
         claims = filter(None, map(lot.bag.claimed, lot.bag.taken() & lot.orders.keys()))
         return {claim.job.partition(":")[2] for claim in claims if self.world.sight(claim.writer) == "alive"}
 
-    def _share_again(self, lot: Lot, stranded: Mapping[int, CaseRow]) -> list[CaseRow]:
+    def _share_again(self, lot: Lot, stranded: Mapping[int, CaseRow], taken: Set[int]) -> list[CaseRow]:
         """Cases whose own jobs are over before they took them go into new bags, or end when that does not help."""
-        rows = []
+        rows, hopeless = [], {}
         for number, row in stranded.items():
             given = lot.given(number)
             word = lot.word(given)
-            if given not in lot.took:  # else its job got on with its share, and was too short for all of it
+            if lot.sole or not lot.took_part(number, taken):  # else its job got on, and was too short for all
                 self.tries[row.key] = self.tries.get(row.key, 0) + 1
             if word.fate == "cancelled" and lot.sole and lot.withdraw(number):
                 job = f"{lot.engine.name}:{given}"
                 rows.append(fates.ended(row._replace(job=job), word, own=True, ours=False))
             elif self.tries.get(row.key, 0) > lot.choice.lost:
-                rows += self._hopeless(lot, {number: row}, word)
+                hopeless[number] = row
             elif lot.withdraw(number):
                 self._anew(lot, number, row)
+        if hopeless:
+            rows += self._hopeless(lot, hopeless, lot.word(lot.given(next(iter(hopeless)))))
         return rows
 
     def _hopeless(self, lot: Lot, orders: Mapping[int, CaseRow], word: Word | None) -> list[CaseRow]:

@@ -79,7 +79,7 @@ def drive(
             limits = limits_of(area, store, request)
             loop = Loop(plan, crew, limits, interrupts, desk, request.policy, past.rows)
             if fleet:
-                fleet.urgency = lambda: interrupts.level
+                fleet.urgency, fleet.others = lambda: interrupts.level, lambda: crew.busy() > 0
             loop.course.bump = 1 if past.living else 0
             loop.waits.prefer(request.order)
             progress = request.manner.shown(str(request.run), len(plan.cases), limits.slots, request.quiet)

@@ -24,12 +24,16 @@ from mt.replacing import replacing
 
 #: seconds that a submission may take; Slurm says after 50 that its munge is away
 _SUBMIT = 60.0
-#: seconds that we wait for an answer, and submit without looking at anything else
-AT_ONCE = 2.0
+#: seconds that we wait for an answer, and submit without looking at anything else; the same when cases run here
+AT_ONCE, BRIEF = 2.0, 0.2
 
 
 class Submitting(Yard):
     """A fleet that can submit."""
+
+    def begin_look(self) -> None:
+        """From now on others wait for us; so long that they do not mind."""
+        self.until = time.monotonic() + (BRIEF if self.others() else AT_ONCE)
 
     def is_away(self, choice: Choice) -> bool:
         """Whether nothing can be submitted now, as far as is known."""
@@ -54,10 +58,10 @@ class Submitting(Yard):
 
     def _submit_each(self, lot: Lot, jobs: Sequence[tuple[int, int | None]]) -> None:
         """Submit one after another, until one is not taken or others have waited long enough for us."""
-        before, end = len(lot.subs), time.monotonic() + (_SUBMIT if self.leaving else AT_ONCE)
+        before = len(lot.subs)
         lot.unsent = 0
         for n, (tasks, task) in enumerate(jobs):
-            if time.monotonic() >= end:
+            if not self.leaving and (time.monotonic() >= self.until or self.urgency()):
                 lot.unsent = len(jobs) - n
                 break
             if not self.submit(lot, tasks, task):
@@ -103,7 +107,8 @@ class Submitting(Yard):
         except MtError as e:
             return self._refuse(lot, place, e.what, known=True)
         sending = Sending(lot, tasks, task, at, asking)
-        answers = asking.wait(_SUBMIT if self.leaving else AT_ONCE, lambda: self.urgency() > 1)
+        patience = _SUBMIT if self.leaving else max(self.until - at, 0.0)
+        answers = asking.wait(patience, lambda: self.urgency() > 1)
         if answers is None:
             self.sending[place] = sending
             return False
@@ -221,6 +226,7 @@ class Submitting(Yard):
         """Record the jobs of cases that are dealt out; those that have begun say more themselves."""
         for number, (key, entry) in lot.orders.items():
             job = lot.taker(number)
-            if job is not None and key in self.where:
+            if job is not None and key in self.where and lot.named.get(number) != job:
+                lot.named[number] = job
                 row = self._launched(lot, number, order_in(entry), entry.sent)
                 self.world.emit("case", row._replace(job=f"{lot.engine.name}:{job}"))

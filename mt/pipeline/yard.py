@@ -98,7 +98,10 @@ class Yard:
         self.spent: dict[Choice, tuple[float, int]] = {}
         self.absences = Absences()
         self.useless: dict[Choice, set[str]] = {}  # hosts that refuse such jobs
-        self.noticed: dict[CaseKey, float] = {}  # when we began to wait for a word, or for the begin of a claimed case
+        self.noticed: dict[CaseKey, float] = {}  # when we began to wait for a word of the engine
+        self.claimed: dict[CaseKey, float] = {}  # when we saw that a job has taken a case that has not begun
+        self.until = 0.0  # when others have waited long enough for what we submit now
+        self.others: Callable[[], bool] = lambda: False  # whether cases of this host wait for us meanwhile
         self.puzzles: set[tuple[str, str]] = set()  # jobs that are gone, while their end has not been told yet
         self.urgency: Callable[[], int] = lambda: 0  # how often the run was interrupted
         self.reviewed = 0.0

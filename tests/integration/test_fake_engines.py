@@ -11,11 +11,13 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from fakebatch import FakeEngine, Row
+from slurmcluster import until
 
 from mt.launchers import engine
 from mt.launchers.base import Ask, Engine, Job, Unreadable, Word
@@ -475,18 +477,18 @@ def test_grid_engine_drops_ended_jobs_and_accounting_has_them(desk_of: Callable[
     assert run(desk, f"qdel {job}").returncode == 1
 
 
-def test_grid_engine_kills_at_once_unless_a_notice_was_asked_for(desk_of: Callable[[str], Desk]) -> None:
+def test_grid_engine_gives_notice_before_it_kills_however_short_the_job(desk_of: Callable[[str], Desk]) -> None:
     desk = desk_of("sge")
-    trap = "trap 'echo >noticed; exit 0' USR2 TERM; while :; do sleep 0.01; done"
-    job = desk.submit(trap)
-    desk.running(1)
-    desk.cancel(job)
-    (row,) = desk.over()
-    assert row.status & 0x7F == signal.SIGKILL and not (desk.home / "noticed").exists()
     desk.fake.set(grace=20)
-    assert desk.try_submit(trap, notice=30).status == 0
-    desk.running(1)
-    desk.cancel("102")
+    (desk.home / "waits.py").write_text(  # what a shell ignores another one below it cannot trap; a pilot can
+        "import pathlib, signal\n"
+        "signal.signal(signal.SIGUSR2, lambda *_: pathlib.Path('noticed').touch())\n"
+        "pathlib.Path('ready').touch()\n"
+        "signal.pause()\n"
+    )
+    job = desk.submit(f"exec {sys.executable} waits.py")
+    until(lambda: (desk.home / "ready").exists(), 20, "it is ready")
+    desk.cancel(job)
     desk.over()
     assert (desk.home / "noticed").exists()
 

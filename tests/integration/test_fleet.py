@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mt.errors import StoreError
+from mt.launchers.base import Ask
 from mt.model import CaseKey
 from mt.pipeline import control
 from mt.pipeline.bag import Bag
+from mt.pipeline.case import Order
 from tests.scriptedslurm import Clock, Rig
 
 Rigs = Callable[..., Rig]
@@ -313,3 +316,190 @@ def test_lots_of_which_nothing_will_come_are_forgotten(rig_of: Rigs) -> None:
         rig.pass_case(f"t{n}", str(n + 1))
     rig.look()
     assert len(rig.fleet.lots) <= 1
+
+
+# -- what a review of fleets has shown
+
+
+def test_when_a_case_began_says_nothing_of_how_long_a_word_is_waited_for(rig_of: Rigs) -> None:
+    rig = rig_of(way="job")
+    rig.give("a")
+    rig.claim("a", "1")
+    rig.sight["w"] = "alive"
+    rig.slurm.lists("1|RUNNING|n1|None")
+    rig.look(2)
+    row = rig.living[CaseKey("a", "")]._replace(state="RUNNING", job="slurm:1", host="n1", pid=7, gen=3)
+    rig.living[row.key] = row
+    rig.look(5, seconds=30)
+    rig.slurm.lists("1|CANCELLED|n1|None")
+    ends = []
+    while not ends and len(ends) < 40:
+        end = rig.fleet.blame(row)
+        rig.look()
+        ends += [end] if end else []
+    assert [(end.state, end.reason) for end in ends] == [("KILLED", "slurm CANCELLED")]
+
+
+def test_a_bag_that_is_tidied_is_not_adopted(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot")
+    rig.give("a", "b")
+    place = rig.place("a")
+    running = rig.living[CaseKey("a", "")]._replace(state="RUNNING", job="slurm:1_0", host="n1", pid=7)
+    place.lot.bag.tidy()
+    rig.fleet = rig.new_fleet()
+    orphans = rig.fleet.adopt([running, rig.living[CaseKey("b", "")]])
+    assert [row.test for row in orphans] == ["b"]
+    rig.look(2)
+
+
+def test_what_was_asked_of_an_engine_is_asked_again_after_a_crash_before_the_first_submission(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot", ask=Ask(memory=37 << 20, flags=("--comment=hi",)), jobs=1)
+    rig.slurm.says("sbatch", "echo 'sbatch: error: Socket timed out' >&2; exit 1")
+    rig.give("a")
+    place = rig.place("a")
+    rig.slurm.accept()
+    rig.fleet = rig.new_fleet()
+    rig.fleet.adopt(rig.living.values())
+    rig.look(3)
+    assert "--comment=hi" in rig.slurm.calls("sbatch")[-1]
+    (script,) = [path for path in Path(place.lot.bag.path).glob("job-*") if "--mem=37M" in path.read_text()][-1:]
+    assert script
+    assert rig.place("a").lot.choice == rig.choice
+
+
+def test_jobs_that_nobody_lists_and_that_take_nothing_count_as_gone_in_the_end(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot", jobs=2)
+    rig.give(*_names(12))
+    rig.sight["w"] = "alive"
+    for n in range(6):
+        rig.claim(f"t{n}", "1_0")
+        rig.look(4, seconds=6)
+        rig.pass_case(f"t{n}", "1_0")
+    lot = rig.place("t11").lot
+    assert lot.blind
+    rig.sight.clear()
+    before = len(rig.slurm.calls("sbatch"))
+    rig.look(10, seconds=30)
+    assert len(rig.slurm.calls("sbatch")) > before
+
+
+def test_interrupts_do_not_wait_for_a_cancel_that_hangs(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot")
+    rig.give("a")
+    rig.slurm.says("scancel", "exec sleep 100")
+    rig.fleet.urgency = lambda: 2
+    began = time.perf_counter()
+    for row in rig.fleet.cancel(rig.living):
+        rig.end(row)
+    rig.fleet.finish()
+    assert time.perf_counter() - began < 5
+
+
+def test_nothing_is_submitted_after_an_interrupt(rig_of: Rigs) -> None:
+    rig = rig_of(way="job")
+    rig.fleet.urgency = lambda: 1
+    rig.give("a", "b")
+    rig.look(3)
+    assert rig.slurm.calls("sbatch") == []
+
+
+def test_cases_here_wait_only_a_moment_for_slow_submissions(rig_of: Rigs) -> None:
+    rig = rig_of(way="job")
+    rig.fleet.others = lambda: True
+    rig.slurm.says("sbatch", f'sleep 0.9; grep -c . "{rig.slurm.root}/sbatch.calls"')
+    rig.slurm.lists(*(f"{n}|PENDING||Priority" for n in range(1, 5)))
+    began = time.perf_counter()
+    rig.give(*_names(4))
+    assert time.perf_counter() - began < 0.8
+    for _ in range(20):
+        for sending in rig.fleet.sending.values():
+            sending.asking.wait(20)
+        rig.look()
+    assert all(rig.place(f"t{n}").lot.given(rig.place(f"t{n}").number) for n in range(4))
+
+
+def test_one_look_submits_for_all_kinds_of_cases_together_only_so_long(rig_of: Rigs) -> None:
+    rig = rig_of(way="job")
+    rig.slurm.says("sbatch", f'sleep 0.7; grep -c . "{rig.slurm.root}/sbatch.calls"')
+    for n in range(12):
+        choice = rig.choice._replace(ask=Ask(memory=n + 1))
+        rig.fleet.take(Order(0, f"t{n}", "", (), 1, 1, True), choice)
+    began = time.perf_counter()
+    rig.hand_over()
+    assert time.perf_counter() - began < 4
+
+
+@pytest.mark.parametrize("lost", [0, 3])
+def test_pilots_that_are_preempted_again_and_again_and_get_on_end_no_case(rig_of: Rigs, lost: int) -> None:
+    rig = rig_of(way="pilot", jobs=1, lost=lost)
+    rig.give(*_names(8))
+    rig.sight["w"] = "alive"
+    for n in range(8):
+        job = f"{n + 1}_0"
+        rig.claim(f"t{n}", job)
+        rig.slurm.lists(f"{job}|RUNNING|n1|None")
+        rig.look(2)
+        rig.slurm.lists(f"{job}|PREEMPTED|n1|None", f"{n + 2}_0|PENDING||Priority")
+        rig.look(4)
+        rig.pass_case(f"t{n}", job)
+    assert [row.status for row in rig.ended] == ["PASS"] * 8
+
+
+def test_jobs_that_were_taken_while_their_answer_was_lost_do_not_stay_in_the_queue(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot")
+    rig.slurm.says("sbatch", "echo 'sbatch: error: Socket timed out' >&2; exit 1")
+    rig.give("a")
+    rig.look(3)
+    rig.slurm.says("sbatch", "echo 9")
+    rig.look(3, seconds=10)
+    rig.claim("a", "9_0")
+    rig.pass_case("a", "9_0")
+    rig.slurm.lists("7|PENDING||Priority", "8|RUNNING|n1|None", "9_0|COMPLETED|n1|None")
+    rig.fleet.finish()
+    assert rig.slurm.calls("scancel") == ["--quiet 7"]
+
+
+def test_the_job_of_a_case_is_recorded_once(rig_of: Rigs) -> None:
+    rig = rig_of(way="job")
+    rig.fleet.others = lambda: True
+    rig.slurm.says("sbatch", f'sleep 0.1; grep -c . "{rig.slurm.root}/sbatch.calls"')
+    rig.slurm.lists(*(f"{n}|PENDING||Priority" for n in range(1, 11)))
+    rig.give(*_names(10))
+    for _ in range(20):
+        for sending in rig.fleet.sending.values():
+            sending.asking.wait(20)
+        rig.look()
+    assert Counter(row.test for row in rig.told if row.job) == Counter(_names(10))
+
+
+def test_a_request_to_stop_a_case_is_kept_until_its_end_is_recorded(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot")
+    rig.give("a")
+    _kill(rig, "a")
+    rig.clock.on(2)
+    (row,) = rig.fleet.look(rig.living)
+    kill_dir = Path(rig.fleet.world.setup.kill_dir)
+    assert list(kill_dir.iterdir())
+    rig.end(row)
+    assert not list(kill_dir.iterdir())
+
+
+def test_what_a_dead_controller_withdrew_is_not_handed_over_in_a_run_that_was_stopped(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot")
+    rig.give("a")
+    place = rig.place("a")
+    assert place.lot.bag.withdraw(place.number)
+    rig.fleet = rig.new_fleet()
+    rig.fleet.adopt(rig.living.values())
+    assert [row.test for row in rig.fleet.drain(rig.living)] == ["a"]
+    rig.look(3)
+    assert len(rig.slurm.calls("sbatch")) == 1
+
+
+def test_pilots_that_are_opened_after_the_last_word_hear_it_as_well(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot")
+    rig.give("a")
+    rig.fleet.no_more()
+    rig.give("b")
+    rig.fleet.no_more()
+    assert all(lot.closed for lot in rig.fleet.lots)

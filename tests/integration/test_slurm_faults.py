@@ -306,6 +306,30 @@ def test_a_job_that_somebody_cancels_is_not_tried_again_however_long_slurm_tidie
     assert on.noted("begin") == {"one/a": 1, "one/b": 1}
 
 
+def test_what_a_step_says_of_a_signal_that_was_meant_for_its_job_is_no_failure(on: OnSlurm) -> None:
+    on.area({
+        "busy": """\
+            case $N in
+            make*) exec make -s -f "${0%busy}forever" ;;
+            trap*) trap 'exit 1' TERM; sleep 100 & wait; exit 1 ;;
+            list*) sleep 100 || exit 2; exit 2 ;;
+            esac
+            """,
+        "forever": "all:\n\tsleep 100\n",
+    })  # fmt: skip
+    kinds = "make1 make2 trap1 trap2 list1 list2"
+    on.cases(
+        "one", kinds, do=f"trap '' TERM; sh {on.home}/busy"
+    )  # of each kind one process at least outlives its child
+    with on.started(*on.command(launcher=launcher("job"))) as run:
+        on.wait_noted("begin", 6)
+        on.wait_states(6, "RUNNING")
+        on.cluster.run("scancel", *(row["job"].partition(":")[2] for row in on.rows()))
+        assert ended(run)[0] == 1
+    on.proper({"one": "KILLED"})
+    assert set(on.noted("begin").values()) == {1}
+
+
 def test_a_queued_case_and_a_running_one_can_be_killed(on: OnSlurm) -> None:
     on.cases("held", "a", more="[requirements]\nflags --hold\n").cases("one", "a b", do=on.hold)
     with on.started(*on.command(launcher=launcher("job"))) as run:

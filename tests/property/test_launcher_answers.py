@@ -70,8 +70,8 @@ def test_a_script_begins_with_its_directives_and_ends_with_its_command(
     if made.name == "htcondor":
         assert text.endswith(f"queue {tasks}\n" if tasks else "queue\n")
         return
-    first, *lines, last = text.splitlines()
-    assert first == "#!/bin/sh"
+    first, *lines, trap, last = text.splitlines()
+    assert first == "#!/bin/sh" and trap.startswith("trap '' ")
     assert shlex.split(last) == ["exec", *job.command]
     assert all(line.startswith(("#SBATCH ", "#BSUB ", "#PBS ", "#$ ", "cd ")) for line in lines)
 
