@@ -156,11 +156,11 @@ class Fleet(Reviewing):
     def _settle(self, found: dict[str, Lot | None]) -> None:
         """See to it that nothing runs of earlier bags but what is adopted, and that their idle jobs leave."""
         for bag in bags_left(bags_of(self.world.root, self.world.setup.run_id)):
-            if bag.is_half_tidied:
-                with suppress(StoreError):
-                    bag.tidy()
-            elif bag.name not in found:
+            if bag.name not in found:
                 found[bag.name] = self._found(bag.name)
+                if found[bag.name] is None:  # nobody can run what is in it
+                    with suppress(StoreError):
+                        bag.tidy()
         for lot in filter(None, found.values()):
             ours = {number for place, number in self.where.values() if place is lot}
             for number in lot.orders.keys() - ours - lot.bag.taken():

@@ -503,3 +503,13 @@ def test_pilots_that_are_opened_after_the_last_word_hear_it_as_well(rig_of: Rigs
     rig.give("b")
     rig.fleet.no_more()
     assert all(lot.closed for lot in rig.fleet.lots)
+
+
+def test_a_bag_that_was_not_made_whole_and_of_which_nothing_lives_is_tidied_up(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot")
+    rig.give("a")
+    bag = rig.place("a").lot.bag
+    Path(bag.path, "bag.json").write_text('{"env": {"SECRET": "x')
+    rig.fleet = rig.new_fleet()
+    rig.fleet.adopt([])
+    assert bag.is_tidy and not Path(bag.path, "bag.json").exists()
