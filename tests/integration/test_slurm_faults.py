@@ -300,6 +300,7 @@ def test_a_job_that_somebody_cancels_is_not_tried_again_however_long_slurm_tidie
         on.wait_states(2, "RUNNING")
         job = next(row["job"] for row in on.rows() if row["item"] == "a").partition(":")[2]
         on.cluster.run("scancel", job)
+        on.wait_states(1, "KILLED")  # scancel does not wait for the signal, so the gate stays shut until then
         on.go()
         assert ended(run)[0] == 1
     on.proper({"one/a": "KILLED"})
