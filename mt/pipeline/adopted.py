@@ -147,6 +147,8 @@ class Adopted:
             return self.fleet.blame(row)  # a host that is cut off holds its locks, and says nothing any more
         if health.word == "silent" and not self.shows_life(look.journals(row)):
             return history.lost(row, f"none for {self.patience:g} s, {health.evidence}")
+        if self.fleet:
+            self.fleet.noticed.pop(row.key, None)  # it lives: no word of its engine is wanted
         return None
 
     def shows_life(self, journals: Sequence[str]) -> bool:

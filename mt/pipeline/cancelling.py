@@ -18,7 +18,7 @@ from mt.pipeline.yard import Ending
 
 #: seconds: how long a command that cancels may take, and how long we wait for it when somebody is impatient: it goes
 #: on, and what it ends has been told in its bag as well
-_CANCEL, _HASTE = 30.0, 2.0
+_CANCEL, _HASTE, _MOMENT = 30.0, 2.0, 0.3
 
 
 class Cancelling(Submitting):
@@ -26,14 +26,15 @@ class Cancelling(Submitting):
 
     def cancel_owed(self, *, at_once: bool = False, last: bool = False) -> None:
         """Cancel what is owed; `at_once` waits for the answers, `last` is when nobody will try again."""
-        patience = (_HASTE if self.urgency() else _CANCEL) if at_once else max(self.until - time.monotonic(), 0.0)
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + ((_HASTE if self.urgency() else _CANCEL) if at_once else _MOMENT)
         for _ in range(1 + at_once):  # a second time for what came to be owed while an older command hung
+            older = set(self.ending)
             for place in [place for place in self.owed if place not in self.ending]:
                 if at_once or not self.absences.away(place):
                     self._tell_to_end(place, last=last)
             for place, ending in list(self.ending.items()):
-                answers = ending.asking.wait(max(deadline - time.monotonic(), 0.0), self._is_enough)
+                wait = 0.0 if place in older and not at_once else max(deadline - time.monotonic(), 0.0)
+                answers = ending.asking.wait(wait, self._is_enough)
                 if answers is not None:
                     del self.ending[place]
                     self._heard(place, ending.jobs, answers, last=last)

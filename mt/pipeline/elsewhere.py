@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from mt import retries
 from mt.errors import MtError, why
 from mt.model import CaseKey, CaseRow
-from mt.pipeline import history
+from mt.pipeline import control, history
 from mt.pipeline.adopted import Adopted
 from mt.pipeline.case import Order
 from mt.pipeline.ground import Ground
@@ -63,6 +64,8 @@ class RunElsewhere:
         """Give a case to its batch engine, together with others at the next `hand_over`."""
         choice = self.fleet.world.choice(order.test, order.item) if self.fleet else None
         if self.fleet and choice:
+            kill_dir = self.ground.store.kill_dir(self.ground.run_id)
+            control.forget(os.path.join(kill_dir, control.control_name(CaseKey(order.test, order.item))))  # of earlier
             self.fleet.take(order, choice)
 
     def hand_over(self, *, at_once: bool = False) -> None:
@@ -96,7 +99,7 @@ class RunElsewhere:
 
     def kept_back(self) -> bool:
         """Whether cases wait for room on their engine, so that nobody would hand them over if we left."""
-        return self.fleet is not None and any(self.fleet.ready.values())
+        return self.fleet is not None and self.fleet.is_busy()
 
     def leave_far(self) -> None:
         """Hand over what was kept back to be handed over with more."""

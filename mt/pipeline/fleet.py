@@ -48,6 +48,13 @@ class Fleet(Reviewing):
 
     # -- handing over ------------------------------------------------------------------------------
 
+    def is_busy(self) -> bool:
+        """Whether there are cases for which no job was accepted yet: nobody would submit one if we left."""
+        if self.sending or any(self.ready.values()):
+            return True
+        open_lots = [lot for lot in self.lots if lot.choice not in self.refused]
+        return any(lot.unsent or (lot.orders and not lot.subs) or lot.ungiven() for lot in open_lots)
+
     def room(self) -> int:
         """How many more cases may be handed over."""
         return MOST_HANDED - len(self.where) - sum(map(len, self.ready.values()))
@@ -185,7 +192,7 @@ class Fleet(Reviewing):
         try:
             bag.say([{"closed": True}])  # what comes now goes into bags of ours
             terms = bag.terms()
-            choice = self.world.read(terms.launcher or terms.engine) or Choice(terms.engine)
+            choice = self._read(terms)
             lot = Lot.found(bag, engine(terms.engine), choice._replace(ask=_ask(terms.ask)))
         except (MtError, ImportError, KeyError, ValueError, TypeError):
             return None  # it is no bag of ours
@@ -194,6 +201,13 @@ class Fleet(Reviewing):
             self.accepted.add(lot.choice)
         self.polls_of(lot).hurry()
         return lot
+
+    def _read(self, terms: Terms) -> Choice:
+        """The launcher of a bag; of one that is not understood any more jobs can at least be asked about and ended."""
+        try:
+            return self.world.read(terms.launcher or terms.engine) or Choice(terms.engine)
+        except MtError:
+            return Choice(terms.engine)
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -247,6 +261,7 @@ class Fleet(Reviewing):
     def finish(self) -> None:
         """The run is over: end what still waits in a queue, and tidy up what is of no use any more."""
         self.no_more()
+        self.hear_sent()
         for sending in self.sending.values():
             sending.asking.stop()
         for name, polls in self.polls.items():
@@ -274,7 +289,7 @@ class Fleet(Reviewing):
 
     def _end_strays(self, made: Engine, seen: Seen) -> None:
         """Cancel what waits under our name and is in no lot: its answer was lost, or it was requeued after its end."""
-        if made.named:
+        if made.named and not any(lot.orders for lot in self.lots):
             known = {one for lot in self.lots for sub in lot.subs for one in sub.ids}
             waiting = [one for one, word in seen.words.items() if word.fate in WAITING and one not in known]
             self.owe(made, waiting)

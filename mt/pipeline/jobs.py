@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+from mt.db import read_area
+from mt.errors import MtError
 from mt.launchers import ENGINES, engine
 from mt.launchers.base import OVER, Ask, Word
 from mt.pipeline.bag import ORDERS, Bag, bags_of, order_of
@@ -217,7 +220,10 @@ class RunJobs:
 def job_name(suite: str, run_id: int, store_root: str) -> str:
     """The name of all jobs of a run, for people and for queries by name: the same for every controller of the run."""
     kept = re.sub(r"[^A-Za-z0-9_.]", "_", suite)[:20] or "area"
-    return f"mt-{kept}-{run_id}-{os.stat(store_root).st_ino:x}"
+    parts = ["mt", kept, str(run_id), f"{os.stat(store_root).st_ino:x}"]
+    with suppress(MtError):
+        parts.append(read_area(store_root).id[:8])  # a directory on another disk may have the same number
+    return "-".join(parts)
 
 
 def jobs_of(store_root: str, run_id: int) -> list[JobRow]:

@@ -73,7 +73,7 @@ class Loop:
                     continue
                 break
             if self.policy.leave and self.nothing_to_start():
-                if self.requested():
+                if self.requested() and not self.nothing_to_start():
                     continue
                 self.release()
                 yield self.beat()

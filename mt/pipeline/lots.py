@@ -77,7 +77,7 @@ class Lot:
         self.took: set[str] = set()  # jobs that have run a case
         self.listed: set[str] = set()  # jobs that the engine has ever told of
         self.named: dict[int, str] = {}  # the job that was recorded for an order
-        self.known: set[int] = set()  # orders of which we have seen who took them
+        self.takers: dict[int, str] = {}  # the jobs that took orders, as far as we have looked
         self.moved = self.grown  # when the last one was taken, as far as we have seen
         self.blind = False  # the engine does not list jobs that run: that one is not listed says nothing
         self._told: dict[str, tuple[float, Word]] = {}  # what the log says of jobs, and since when
@@ -258,20 +258,26 @@ class Lot:
             for one in list(sub.open()):
                 self._take(sub, one, Word(GONE, _NEVER))
 
+    def ungiven(self) -> list[int]:
+        """The numbers of orders that have a share of their own, for which no job was accepted yet."""
+        return [number for number in self.orders if not self.given(number)] if self.share else []
+
+    def newly(self, taken: Set[int]) -> list[str]:
+        """The jobs that have taken orders since this was asked last."""
+        fresh = taken - self.takers.keys()
+        claims = {number: self.bag.claimed(number) for number in fresh}
+        self.takers.update({n: claim.job.partition(":")[2] for n, claim in claims.items() if claim})
+        return [self.takers[n] for n in fresh if n in self.takers]
+
     def got_on(self, taken: Set[int]) -> bool:
         """Whether a job that the engine knows has taken an order since this was asked last."""
-        fresh = taken - self.known
-        self.known |= fresh
-        claims = filter(None, map(self.bag.claimed, fresh))
-        return any([claim.job.partition(":")[2] in self.listed for claim in claims])
+        return any([job in self.listed for job in self.newly(taken)])
 
-    def took_part(self, number: int, taken: Set[int]) -> bool:
-        """Whether the job of an order has taken another one of its share."""
-        given = self.given(number)
-        mine = [n for n in taken if n % self.share == number % self.share]
-        return given in self.took or any(
-            claim.job.partition(":")[2] == given for n in mine if (claim := self.bag.claimed(n))
-        )
+    def parts(self, taken: Set[int]) -> set[int]:
+        """The shares whose last jobs have taken an order of them."""
+        self.newly(taken)
+        found = {n % self.share for n, job in self.takers.items() if job and job == self.given(n)}
+        return found | {n % self.share for n in self.orders if self.given(n) in self.took}
 
     def _take(self, sub: Submission, one: str, word: Word) -> None:
         self.words[one] = word

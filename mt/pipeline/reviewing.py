@@ -52,7 +52,8 @@ class Reviewing(Cancelling):
     def look(self, living: Mapping[CaseKey, CaseRow]) -> list[CaseRow]:
         """Ask the engines if it is time, and see to cases whose jobs cannot run them; gives rows that end cases."""
         self.begin_look()
-        self.hear_sent()
+        if self.hear_sent():
+            self.reviewed = 0.0  # there is more to submit
         for name, polls in self.polls.items():
             mine = [lot for lot in self.lots if lot.engine.name == name]
             seen = polls.step(self.name, partial(self._to_ask, mine))
@@ -67,7 +68,9 @@ class Reviewing(Cancelling):
         if now - self.reviewed < _REVIEW:
             return []
         self.reviewed = now
-        rows = [row for lot in list(self.lots) for row in self._review(lot, living, now)]
+        self.turn += 1  # another lot begins each time, as none has more than its share of a look
+        turn = self.turn % max(len(self.lots), 1)
+        rows = [row for lot in self.lots[turn:] + self.lots[:turn] for row in self._review(lot, living, now)]
         self._drop_used_up()
         return rows
 
@@ -163,17 +166,18 @@ class Reviewing(Cancelling):
 
     def _doubt(self, lot: Lot, taken: Set[int], now: float) -> None:
         """Of an engine that does not list our jobs: do they live?"""
-        fresh = taken - lot.known
-        lot.known |= fresh
-        if fresh or self._takers(lot):
+        if lot.newly(taken) or self._takers(lot):
             lot.moved = now
         elif now - lot.moved > _QUIET:
             lot.give_up()
 
     def _again(self, lot: Lot, stranded: Mapping[int, CaseRow], taken: Set[int]) -> list[CaseRow]:
         """No job will take these: submit more, unless that has not helped before."""
+        under_way = {sending.task for sending in self.sending.values() if sending.lot is lot}
+        if under_way and lot.way != "job":
+            return []
         if lot.share and (unsent := [n for n in stranded if not lot.given(n)]):
-            self.resubmit(lot, unsent)
+            self.resubmit(lot, [n for n in unsent if n not in under_way])
             return []
         if lot.share:
             return self._share_again(lot, stranded, taken)
@@ -198,10 +202,11 @@ class Reviewing(Cancelling):
     def _share_again(self, lot: Lot, stranded: Mapping[int, CaseRow], taken: Set[int]) -> list[CaseRow]:
         """Cases whose own jobs are over before they took them go into new bags, or end when that does not help."""
         rows, hopeless = [], {}
+        got_on = set() if lot.sole else lot.parts(taken)
         for number, row in stranded.items():
             given = lot.given(number)
             word = lot.word(given)
-            if lot.sole or not lot.took_part(number, taken):  # else its job got on, and was too short for all
+            if number % lot.share not in got_on:  # else its job got on, and was too short for all
                 self.tries[row.key] = self.tries.get(row.key, 0) + 1
             if word.fate == "cancelled" and lot.sole and lot.withdraw(number):
                 job = f"{lot.engine.name}:{given}"

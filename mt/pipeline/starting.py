@@ -40,7 +40,7 @@ class Starting:
             number = waits.pick(here)
             if number is None:
                 break
-            if not self.course.skipped(number):
+            if not self.skipped(number):
                 self.launch(number, self.plan.cases[number])
         if far.heap or far.parked:
             self.start_far()
@@ -53,10 +53,17 @@ class Starting:
             number = self.waits.pick(self.waits.far)
             if number is None:
                 break
-            if not self.course.skipped(number):
+            if not self.skipped(number):
                 self.launch(number, self.plan.cases[number], far=True)
                 room -= 1
         self.desk.elsewhere.hand_over()
+
+    def skipped(self, number: int) -> bool:
+        """Whether a case that was picked need not run; then it holds up nobody else's."""
+        skipped = self.course.skipped(number)
+        if skipped and "exclusive" in self.plan.spec_of(number).modes:
+            self.desk.release(self.plan.cases[number])
+        return skipped
 
     def launch(self, number: int, key: CaseKey, *, far: bool = False) -> None:
         """Give one case to a worker, to its launcher or, `far` from here, to a batch engine."""

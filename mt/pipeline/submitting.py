@@ -39,7 +39,7 @@ class Submitting(Yard):
         """Whether nothing can be submitted now, as far as is known."""
         bad = self.useless.get(choice, ())
         hosts = [host for host in choice.hosts if host[0] not in bad]
-        return self.absences.away(choice) or all(map(self._is_busy, absences.places(choice.engine, hosts)))
+        return self.absences.away(choice) or all(map(self.absences.away, absences.places(choice.engine, hosts)))
 
     def _is_busy(self, place: absences.Place) -> bool:
         """Whether a place is away, or has not answered yet."""
@@ -72,7 +72,7 @@ class Submitting(Yard):
                 self.name_jobs(lot)
 
     def submit(self, lot: Lot, tasks: int, task: int | None = None) -> bool:
-        """Submit one job or array, where the engine has hosts to one after another; False when nobody took it yet."""
+        """Submit one job or array, where the engine has hosts to one after another; False when none has it in hand."""
         choice = lot.choice
         while not (choice in self.refused or self.absences.away(choice)) and (host := self.host(lot)) is not None:
             if self._send(lot, host, tasks, task):
@@ -111,22 +111,25 @@ class Submitting(Yard):
         answers = asking.wait(patience, lambda: self.urgency() > 1)
         if answers is None:
             self.sending[place] = sending
-            return False
+            return True  # it is in hand
         return self._told(place, sending, answers[0])
 
-    def hear_sent(self) -> None:
-        """The answers of submissions that were slow."""
+    def hear_sent(self) -> bool:
+        """The answers of submissions that were slow; tells whether there was one."""
+        heard = False
         for place, sending in list(self.sending.items()):
             answers = sending.asking.done()
             if answers is None:
                 continue
             del self.sending[place]
+            heard = True
             if self._told(place, sending, answers[0]):
                 sending.lot.tries += 1
                 if sending.lot.share:
                     self.name_jobs(sending.lot)
                 if self.cancelled:
                     self.owe(sending.lot.engine, sending.lot.roots())
+        return heard
 
     def _told(self, place: absences.Place, sending: Sending, answer: Answer) -> bool:
         """Take the answer to a submission; tells whether there is a job now."""
@@ -196,7 +199,7 @@ class Submitting(Yard):
         """
         choice = lot.choice
         if not choice.hosts:
-            return None if self.is_away(choice) else ""
+            return None if self._is_busy(absences.Place(choice.engine)) else ""
         from mt.launchers.ssh import next_host
 
         busy: dict[str, int] = {}

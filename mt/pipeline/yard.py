@@ -105,6 +105,7 @@ class Yard:
         self.puzzles: set[tuple[str, str]] = set()  # jobs that are gone, while their end has not been told yet
         self.urgency: Callable[[], int] = lambda: 0  # how often the run was interrupted
         self.reviewed = 0.0
+        self.turn = 0
         self.cancelled = False
         self.last = False
         self.leaving = False  # what is not submitted now is submitted by nobody

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testarea import TARGET, Area, Result
+from testarea import CONFIG, TARGET, Area, Result
 
 WHERE = ("-target", TARGET, "-runname", "r1")
 GATE = "while [ ! -e $MT_RUN_AREA_HOME/gate ]; do sleep 0.05; done"
@@ -326,6 +326,18 @@ def test_one_pass_launches_what_can_go_now(area: Area) -> None:
     (area.home / "gate").touch()
     run(area)
     assert how(area) == {"a": "COMPLETED/PASS", "b": "COMPLETED/PASS"}
+
+
+def test_one_pass_comes_back_when_all_slots_are_taken(area: Area) -> None:
+    """spec/runs.md 1.4: -one-pass, with more tests than may run at once."""
+    area({"megatest.config": f"{CONFIG}\n[setup]\nmax_concurrent_jobs 2\n"})
+    for name in "abcde":
+        area.test(name, GATE)
+    old(area, "-run", "-one-pass")
+    assert sorted(how(area).values()) == ["NOT_STARTED/n/a"] * 3 + ["RUNNING/n/a"] * 2
+    (area.home / "gate").touch()
+    run(area)
+    assert set(how(area).values()) == {"COMPLETED/PASS"}
 
 
 def test_a_test_may_run_more_of_its_own_run(area: Area) -> None:

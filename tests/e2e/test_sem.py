@@ -15,11 +15,12 @@ from testarea import BIN, CONFIG, Area, Result, clean_env
 
 from mt.locks.owners import Owner, write_owner
 
-#: says that it has begun, tells of signals, and ends when its standard input does
+#: says that it has begun, tells of signals, and ends when its standard input does; bash sees a signal that comes just
+#: before it reads only when that is over
 SIMULATION = """
 trap 'echo got INT' INT; trap 'echo got HUP' HUP; trap 'echo got USR1' USR1; trap 'echo got TERM; exit 9' TERM
 echo "begun $$ $MT_SEM_TOKENS"
-while ! read -r word; do test $? -gt 128 || exit 0; done
+while ! read -r -t 0.5 word; do test $? -gt 128 || exit 0; done
 """
 
 

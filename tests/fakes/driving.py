@@ -145,10 +145,11 @@ class Desk:
         self.taken: dict[CaseKey, str] = {}
         self.claimed: list[CaseKey] = []
         self.released: list[CaseKey] = []
+        self.needless: set[str] = set()  # tests that need not run
 
     def skip(self, case: CaseKey, number: int) -> str:
-        """Nothing is skipped."""
-        return ""
+        """Whether a test says that its cases need not run."""
+        return "needless" if case.test in self.needless else ""
 
     def items(self, test: str) -> Sequence[Item] | None:
         """No late items."""

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mt.errors import StoreError
+from mt.errors import ConfigError, StoreError
 from mt.launchers.base import Ask
+from mt.launchers.words import Choice
 from mt.model import CaseKey
 from mt.pipeline import control
-from mt.pipeline.bag import Bag
+from mt.pipeline.bag import Bag, Claim
 from mt.pipeline.case import Order
 from tests.scriptedslurm import Clock, Rig
 
@@ -259,7 +260,7 @@ def test_a_submission_that_hangs_holds_nobody_up_and_its_job_is_used(rig_of: Rig
     rig.give("a")
     rig.look(5, seconds=0.1)
     assert time.perf_counter() - began < 8
-    assert not rig.place("a").lot.subs and rig.fleet.is_away(rig.choice)
+    assert not rig.place("a").lot.subs and len(rig.slurm.calls("sbatch")) == 1
     go.touch()
     for sending in rig.fleet.sending.values():
         sending.asking.wait(20)
@@ -513,3 +514,73 @@ def test_a_bag_that_was_not_made_whole_and_of_which_nothing_lives_is_tidied_up(r
     rig.fleet = rig.new_fleet()
     rig.fleet.adopt([])
     assert bag.is_tidy and not Path(bag.path, "bag.json").exists()
+
+
+def test_a_kind_of_cases_with_many_jobs_lets_others_have_their_turn(rig_of: Rigs) -> None:
+    rig = rig_of(way="job")
+    rig.slurm.says("sbatch", f'sleep 0.3; grep -c . "{rig.slurm.root}/sbatch.calls"')
+    rig.slurm.lists(*(f"{n}|PENDING||Priority" for n in range(1, 60)))
+    other = rig.choice._replace(ask=Ask(memory=1))
+    for n in range(40):
+        rig.fleet.take(Order(0, f"t{n}", "", (), 1, 1, True), rig.choice)
+    rig.fleet.take(Order(0, "other", "", (), 1, 1, True), other)
+    rig.hand_over()
+    for _ in range(4):
+        for sending in rig.fleet.sending.values():
+            sending.asking.wait(20)
+        rig.look()
+    assert rig.place("other").lot.subs
+    assert len(rig.slurm.calls("sbatch")) < 41
+
+
+def test_a_run_that_leaves_waits_for_a_submission_that_is_slow(rig_of: Rigs, tmp_path: Path) -> None:
+    rig = rig_of(way="pilot")
+    go = tmp_path / "go"
+    rig.slurm.says("sbatch", f'while ! [ -e "{go}" ]; do sleep 0.05; done; echo 5')
+    rig.fleet.others = lambda: True
+    rig.give("a")
+    assert rig.fleet.is_busy()
+    go.touch()
+    for sending in rig.fleet.sending.values():
+        sending.asking.wait(20)
+    rig.look()
+    assert not rig.fleet.is_busy()
+
+
+def test_what_a_run_leaves_to_its_jobs_is_not_cancelled_at_its_end(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot")
+    rig.give("a")
+    rig.slurm.lists("1_0|PENDING||Priority", "7_0|PENDING||Priority")
+    rig.look(2)
+    rig.fleet.finish()
+    assert rig.slurm.calls("scancel") == []
+
+
+def test_a_launcher_that_is_not_understood_any_more_loses_no_bag(rig_of: Rigs) -> None:
+    rig = rig_of(way="pilot")
+    rig.give("a")
+    bag = rig.place("a").lot.bag
+
+    def broken(text: str) -> Choice | None:
+        raise ConfigError("launcher 'night': it names no engine")
+
+    rig.fleet = rig.new_fleet()
+    rig.fleet.world = rig.fleet.world._replace(read=broken)
+    assert rig.fleet.adopt(rig.living.values()) == []
+    assert rig.place("a").lot.bag.name == bag.name
+    rig.fleet.cancel(rig.living)
+    assert rig.slurm.calls("scancel") == ["--quiet 1"]
+
+
+def test_many_cases_of_shares_whose_jobs_got_on_cost_one_look_each(rig_of: Rigs) -> None:
+    rig = rig_of(way="array", jobs=10)
+    rig.give(*_names(2000))
+    lot = rig.place("t0").lot
+    for n in range(1000):
+        assert lot.bag.claim(n, Claim(f"slurm:{lot.given(n)}", "n1", 7, "w"))
+    read: list[int] = []
+    real = lot.bag.claimed
+    lot.bag.claimed = lambda n: read.append(n) or real(n)  # type: ignore[method-assign,func-returns-value]
+    assert lot.parts(lot.bag.taken()) == set(range(10))
+    assert lot.parts(lot.bag.taken()) == set(range(10))
+    assert len(read) == 1000

@@ -179,3 +179,11 @@ def test_cases_of_a_full_group_start_in_their_order() -> None:
     drive = Drive(spec("a", items=numbers(6), group="g"), limits=Limits(9, {"g": 1}))
     assert len(drive.ended()) == 6
     assert [order.item for order in drive.crew.orders] == list("012345")
+
+
+def test_an_exclusive_case_that_need_not_run_holds_up_nobody_elses() -> None:
+    drive = Drive(spec("x", mode="exclusive"), spec("y"))
+    drive.desk.needless.add("x")
+    drive.crew.held.add("y")
+    next(drive.beats())
+    assert drive.desk.released == [("x", "")] and [order.test for order in drive.crew.orders] == ["y"]
